@@ -1,0 +1,31 @@
+// What arch/ and boot/ call in the kernel: the only arrow that points up, kept in one place.
+// Each function says in which context it is called; whoever builds another kernel on arch/ implements these.
+#pragma once
+
+#include <cstdint>
+
+namespace arch {
+
+/// Registers as the exception stubs save them (switch of stack included).
+struct ExceptionFrame {
+    std::uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax;
+    std::uint64_t vector, error_code;
+    std::uint64_t rip, cs, rflags, rsp, ss;
+};
+
+}  // namespace arch
+
+extern "C" {
+
+/// Boot stack, interrupts off, boot_info() valid, exceptions reported, early identity map of 4 GiB.
+[[noreturn]] void kernel_main();
+
+/// A device interrupt, general registers only, interrupts off. Acknowledges the controller itself.
+void kernel_interrupt(std::uint64_t vector);
+
+/// An exception; cr2 is valid for page faults. Does not return.
+[[noreturn]] void kernel_exception(const arch::ExceptionFrame* frame, std::uint64_t fault_address);
+
+/// A task's entry function returned.
+[[noreturn]] void ringside_task_returned();
+}

@@ -1,0 +1,22 @@
+// The heap that newlib's sbrk stands on: grows upward in place from free pages, gives pages back when it shrinks, and leaves a
+// reserve for DMA memory and stacks. Task context only. Failure is nullptr (sbrk answers ENOMEM), never a hang.
+//
+//     void* old_break = kernel::heap_extend(increment);        // sbrk(increment)
+#pragma once
+
+#include <cstddef>
+
+namespace kernel {
+
+/// As sbrk: moves the break by `increment` bytes and returns the old break; nullptr if there is no memory (or the heap would shrink below its start).
+/// When the pages behind the heap are taken, the heap goes on at a higher address: the returned pointer is then not the previous break.
+[[nodiscard]] void* heap_extend(std::ptrdiff_t increment);
+
+struct HeapStatistics {
+    std::size_t bytes = 0;    ///< between start and break, all parts
+    std::size_t maximum = 0;  ///< highest value of bytes so far
+    std::size_t reserve = 0;  ///< bytes that the heap leaves for DMA and stacks
+};
+[[nodiscard]] HeapStatistics heap_statistics();
+
+}  // namespace kernel

@@ -1,0 +1,33 @@
+// The last words: a message, registers, a symbolised backtrace, then power off with status 101.
+// Any context, any state: no heap, no locks, no libc, no vector registers. Output goes to the 16550 and, if registered, through
+// the emergency writer (the virtio console's emergency write), which must be just as frugal.
+//
+//     kernel::panic("page %p freed twice", page);          // prints "PANIC: page 0x1234000 freed twice" and a backtrace
+#pragma once
+
+#include <cstdarg>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace kernel {
+
+inline constexpr int kPanicStatus = 101;
+
+/// %s %d %i %u %x %c %p %% with l, ll, z, width and zero padding; anything else is printed as it stands.
+[[noreturn, gnu::format(printf, 1, 2)]] void panic(const char* format, ...);
+
+/// Same, for a place that is not the caller: the backtrace starts at the frame pointer and address given.
+[[noreturn]] void panic_at(std::string_view message, const void* frame_pointer, std::uintptr_t instruction);
+
+using EmergencyWriter = void (*)(const char* text, std::size_t size);
+void set_emergency_writer(EmergencyWriter writer) noexcept;
+
+/// Raw output of the panic path: 16550 and emergency writer.
+void emergency_write(std::string_view text) noexcept;
+[[gnu::format(printf, 1, 2)]] void emergency_print(const char* format, ...) noexcept;
+
+/// Prints where the calling chain came from, one "  #n address symbol+offset" line each.
+void print_backtrace(const void* frame_pointer, std::uintptr_t instruction) noexcept;
+
+}  // namespace kernel

@@ -1,0 +1,37 @@
+// Time: monotonic nanoseconds since boot, wall clock, and one one-shot timer whose expiry ends a halt.
+// now_ns() may be called from any context (a multiplication and a shift); the rest from task context.
+//
+//     kernel::arm_timer(kernel::now_ns() + 1'000'000);      // the idle loop then halts until an interrupt or the timer
+//     if (kernel::now_ns() >= deadline) ...
+#pragma once
+
+#include <cstdint>
+
+#include "libvirtio/base.hpp"
+
+namespace kernel {
+
+inline constexpr std::uint64_t kNever = ~std::uint64_t{0};
+
+/// Finds the rates of the time stamp counter and of the timer (sleeping some milliseconds if nobody tells). After start_interrupts().
+[[nodiscard]] virtio::Result<> start_clock();
+
+/// Monotonic, from about 0 at boot.
+[[nodiscard]] std::uint64_t now_ns() noexcept;
+/// UTC, nanoseconds since 1970-01-01.
+[[nodiscard]] std::int64_t wall_clock_ns() noexcept;
+
+/// Ends a halt at `deadline_ns` of now_ns() (or earlier, if the hardware cannot count that far: look at the clock). kNever switches it off.
+void arm_timer(std::uint64_t deadline_ns) noexcept;
+
+/// Where the rate came from ("kvmclock", "cpuid", "pit", ...) and how much was found.
+struct ClockInfo {
+    const char* source = "none";
+    std::uint64_t counter_hz = 0;      ///< time stamp counter
+    std::uint64_t timer_hz = 0;        ///< local APIC timer, 0 with TSC deadline
+    bool tsc_deadline = false;
+    std::uint64_t calibration_ns = 0;  ///< time asleep while measuring
+};
+[[nodiscard]] ClockInfo clock_info() noexcept;
+
+}  // namespace kernel
