@@ -38,4 +38,5 @@ cd "$work/build"
 make -j"$jobs" all-target-newlib MAKEINFO=true
 make install-target-newlib MAKEINFO=true
 mkdir -p "$(dirname "$prefix")"
-mv "$work/install/$target" "$prefix"
+# One rename: the result is there whole or not at all. -T: never into a folder that somebody else has just put there.
+mv -T "$work/install/$target" "$prefix"
