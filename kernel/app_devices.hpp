@@ -1,0 +1,16 @@
+// How the device manager hands what it found to the program's interface (kernel/app.hpp). Task context only.
+//
+//     kernel::add_disk(disk);          // ringside::disks() lists it from now on
+#pragma once
+
+namespace ringside {
+class Disk;
+}
+
+namespace kernel {
+
+/// The caller keeps the disk alive until it has removed it. Listed in the order of adding.
+void add_disk(ringside::Disk& disk);
+void remove_disk(ringside::Disk& disk);
+
+} // namespace kernel

@@ -1,0 +1,41 @@
+// A bounded queue of pointers between tasks, first in, first out: what lwIP calls a mailbox. For task context only. The memory of
+// the slots is the caller's and must live as long as the mailbox; the pointers are passed on, never owned.
+//
+//     static void* slots[16];
+//     kernel::Mailbox box(slots);
+//     box.post(message);                         // waits for room
+//     void* received = nullptr;
+//     if (!box.fetch(received, deadline)) return;
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "kernel/task/wait_queue.hpp"
+
+namespace kernel {
+
+class Mailbox {
+public:
+    constexpr explicit Mailbox(std::span<void*> slots) noexcept : slots_(slots) {}
+    Mailbox(const Mailbox&) = delete;
+    Mailbox& operator=(const Mailbox&) = delete;
+
+    /// Waits for room; false if the deadline passed first.
+    bool post(void* message, std::uint64_t deadline_ns = kNever);
+    [[nodiscard]] bool try_post(void* message) noexcept;
+    /// Waits for a message; false if the deadline passed first.
+    [[nodiscard]] bool fetch(void*& message, std::uint64_t deadline_ns = kNever);
+    [[nodiscard]] bool try_fetch(void*& message) noexcept;
+    [[nodiscard]] std::size_t size() const noexcept { return count_; }
+
+private:
+    std::span<void*> slots_;
+    std::size_t first_ = 0;
+    std::size_t count_ = 0;
+    WaitQueue readable_;
+    WaitQueue writable_;
+};
+
+} // namespace kernel

@@ -1,0 +1,57 @@
+// Locks between tasks: Mutex (not recursive), RecursiveMutex (what the C library wants), MutexLock (scoped). For task context only;
+// a lock may be held while its owner waits for something else. Whoever owns the data owns the lock. Unlocking hands the lock to the
+// task that waits longest, so that a busy task cannot starve the others.
+//
+//     kernel::MutexLock lock(table_mutex);
+#pragma once
+
+#include <cstdint>
+
+#include "kernel/task/wait_queue.hpp"
+
+namespace kernel {
+
+class Mutex {
+public:
+    constexpr Mutex() noexcept = default;
+    Mutex(const Mutex&) = delete;
+    Mutex& operator=(const Mutex&) = delete;
+
+    void lock();
+    /// False if the deadline passed first.
+    [[nodiscard]] bool lock_until(std::uint64_t deadline_ns);
+    [[nodiscard]] bool try_lock() noexcept;
+    void unlock();
+    [[nodiscard]] bool held_by_me() const noexcept { return owner_ == &current_task(); }
+
+private:
+    Task* owner_ = nullptr;
+    WaitQueue waiters_;
+    std::uint32_t waiting_ = 0;
+};
+
+class RecursiveMutex {
+public:
+    constexpr RecursiveMutex() noexcept = default;
+
+    void lock();
+    [[nodiscard]] bool try_lock() noexcept;
+    void unlock();
+
+private:
+    Mutex mutex_;
+    std::uint32_t depth_ = 0;
+};
+
+class MutexLock {
+public:
+    explicit MutexLock(Mutex& mutex) : mutex_(mutex) { mutex_.lock(); }
+    ~MutexLock() { mutex_.unlock(); }
+    MutexLock(const MutexLock&) = delete;
+    MutexLock& operator=(const MutexLock&) = delete;
+
+private:
+    Mutex& mutex_;
+};
+
+} // namespace kernel

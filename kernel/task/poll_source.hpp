@@ -1,0 +1,30 @@
+// Something that poll() can wait for besides sockets: a console, a channel. Whoever owns the data owns the source and calls notify()
+// after every change that may make it readable or writable; poll() brings a waiter that lives on its own stack. Task context only.
+//
+//     received.push(byte);
+//     source.notify();
+#pragma once
+
+#include "kernel/task/list.hpp"
+#include "kernel/task/semaphore.hpp"
+
+namespace kernel {
+
+struct PollWaiter : ListNode<PollWaiter> {
+    Semaphore* semaphore = nullptr;
+};
+
+class PollSource {
+public:
+    void add(PollWaiter& waiter) noexcept { waiters_.push_back(waiter); }
+    void remove(PollWaiter& waiter) noexcept { waiters_.remove(waiter); }
+    void notify() noexcept {
+        for (PollWaiter* waiter = waiters_.front(); waiter != nullptr; waiter = List<PollWaiter>::next(*waiter))
+            waiter->semaphore->release();
+    }
+
+private:
+    List<PollWaiter> waiters_;
+};
+
+} // namespace kernel

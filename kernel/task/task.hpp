@@ -1,0 +1,130 @@
+// Cooperative tasks on one processor: each runs until it waits, yields or ends. A task's stack, its control block and its
+// C library state are one run of pages with an unmapped guard page below, so that spawning needs no heap and an overflow faults.
+// Everything here is for task context (never for interrupt handlers), except wake_hint(). The scheduler owns every Task; a Task*
+// stays valid until the task has ended, and, if it was spawned joinable, until it has been joined.
+//
+//     auto task = kernel::spawn("poller", [](void* queue) { static_cast<Queue*>(queue)->run(); }, &queue);
+//     if (!task) return std::unexpected(task.error());                     // out of memory
+//     kernel::sleep_until(kernel::now_ns() + 1'000'000);                   // other tasks run meanwhile
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "arch/x86_64/context.hpp"
+#include "kernel/task/deadline_heap.hpp"
+#include "kernel/task/list.hpp"
+#include "kernel/time/clock.hpp"
+#include "libvirtio/base.hpp"
+
+struct _reent; // newlib's per-task state: errno, strtok, rand, ...
+
+namespace kernel {
+
+class WaitQueue;
+
+inline constexpr std::size_t kDefaultStackBytes = 64 * 1024;
+
+enum class TaskState : std::uint8_t { ready, running, waiting, finished };
+
+/// Who gives the stack back: the scheduler as soon as the task ends, or whoever joins it.
+enum class TaskLifetime : std::uint8_t { detached, joinable };
+
+using TaskEntry = void (*)(void* argument);
+
+class Task : public ListNode<Task>, public DeadlineNode<Task> {
+public:
+    [[nodiscard]] const char* name() const noexcept { return name_; }
+    [[nodiscard]] std::uint32_t id() const noexcept { return id_; }
+    [[nodiscard]] TaskState state() const noexcept { return state_; }
+    [[nodiscard]] std::size_t stack_bytes() const noexcept { return stack_bytes_; }
+    /// Processor time used so far, in nanoseconds.
+    [[nodiscard]] std::uint64_t run_ns() const noexcept { return run_ns_; }
+    /// How often the task was switched to.
+    [[nodiscard]] std::uint64_t switches() const noexcept { return switches_; }
+    [[nodiscard]] struct _reent* reent() const noexcept { return reent_; }
+
+    /// One word for a network stack: its per-task semaphore. Null until first used.
+    void* network_slot = nullptr;
+
+    Task() noexcept = default;
+    Task(const Task&) = delete;
+    Task& operator=(const Task&) = delete;
+
+private:
+    friend class Scheduler;
+    friend class WaitQueue;
+
+    arch::Context context_{};
+    struct _reent* reent_ = nullptr;
+    char name_[24] = {};
+    std::uint32_t id_ = 0;
+    TaskState state_ = TaskState::ready;
+    TaskLifetime lifetime_ = TaskLifetime::detached;
+    bool timed_out_ = false;
+    const std::atomic<std::uint32_t>* word_ = nullptr; // what wait_for() waits on
+    WaitQueue* queue_ = nullptr;                       // what WaitQueue::wait() waits on
+    TaskEntry entry_ = nullptr;
+    void* argument_ = nullptr;
+    void* block_ = nullptr; // guard page, stack, this object: one run of pages
+    std::size_t block_pages_ = 0;
+    std::size_t stack_bytes_ = 0;
+    Task* joiner_ = nullptr;
+    Task* all_next_ = nullptr;
+    Task* all_previous_ = nullptr;
+    std::uint64_t run_ns_ = 0;
+    std::uint64_t switches_ = 0;
+};
+
+/// Starts a task; it first runs when the caller waits or yields. The name is copied (23 characters).
+/// Errors: out_of_memory.
+virtio::Result<Task*> spawn(const char* name, TaskEntry entry, void* argument, std::size_t stack_bytes = kDefaultStackBytes,
+                            TaskLifetime lifetime = TaskLifetime::detached);
+
+/// Waits for a joinable task to end, then frees it: the reference is dead afterwards. Only one task may join another.
+void join(Task& task);
+
+/// Ends the calling task, as returning from its entry function does.
+[[noreturn]] void exit_task();
+
+[[nodiscard]] Task& current_task() noexcept;
+
+/// Lets every other ready task run once.
+void yield();
+
+/// Sleeps; a deadline in the past is a yield(). Time is now_ns()'s.
+void sleep_until(std::uint64_t deadline_ns);
+
+/// Sleeps until `word` is not zero (true) or the deadline has passed (false). This is how a device's interrupt wakes a task:
+/// the handler sets the word and calls wake_hint(). The word is not cleared here.
+[[nodiscard]] bool wait_for(const std::atomic<std::uint32_t>& word, std::uint64_t deadline_ns = kNever);
+
+/// "Some word may have become non-zero": makes the scheduler look at the words again. Safe in an interrupt handler: it stores one
+/// flag, touches no list and uses general registers only.
+void wake_hint() noexcept;
+
+/// Calls visit(const Task&, context) for every task that has not ended, oldest first. The visitor must not wait.
+void for_each_task(void (*visit)(const Task& task, void* context), void* context);
+
+struct TaskStatistics {
+    std::size_t tasks;         // alive, with the boot task
+    std::size_t cached_stacks; // kept for the next spawn
+    std::uint64_t switches;
+    std::uint64_t idle_ns; // time halted
+    std::uint64_t wakeups; // times the processor left its halt
+};
+[[nodiscard]] TaskStatistics task_statistics() noexcept;
+
+/// Makes the caller (the boot code, on its own stack) the first task. Call once, after memory and time are up.
+void start_tasks();
+
+/// A hook that is called every 100 ms, by a task of its own, while at least one watch_begin() has no watch_end() yet: the place
+/// where drivers look for completions whose interrupt never came. Hooks must not block. Errors: out_of_memory (8 hooks).
+virtio::Result<> register_watchdog(void (*hook)(void*), void* context);
+void unregister_watchdog(void (*hook)(void*), void* context);
+inline constexpr std::uint64_t kWatchdogPeriodNs = 100'000'000;
+void watch_begin() noexcept;
+void watch_end() noexcept;
+
+} // namespace kernel
