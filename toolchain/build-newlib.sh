@@ -24,14 +24,17 @@ includes="-nostdinc -isystem $compiler_include"
 [ ! -d "$fixed" ] || includes="$includes -isystem $fixed"
 # Some distributions switch on PIE, CET, stack protection and _FORTIFY_SOURCE by default; each is switched off by name.
 # Frame pointers are kept so that a backtrace can walk through the C library.
+# __DYNAMIC_REENT__: the library asks the kernel (__getreent) for the running task's state, errno among it. The standard streams are
+# global, one set for all tasks, behind the retargetable locks: as POSIX has it.
 flags="-O2 -g -ffreestanding -ffunction-sections -fdata-sections -fno-pic -fno-pie -fno-stack-protector -fno-stack-clash-protection \
  -fno-omit-frame-pointer -fno-asynchronous-unwind-tables -fno-unwind-tables -U_FORTIFY_SOURCE \
- -U__linux__ -U__gnu_linux__ -U__unix__ -Ulinux -Uunix $includes $machine_flags"
+ -U__linux__ -U__gnu_linux__ -U__unix__ -Ulinux -Uunix -D__DYNAMIC_REENT__ $includes $machine_flags"
 
 cd "$work/build"
 "$work/source/configure" --target="$target" --prefix="$work/install" --disable-multilib --disable-libgloss --disable-nls \
   --disable-newlib-supplied-syscalls --enable-newlib-retargetable-locking --enable-newlib-io-long-long \
   --enable-newlib-io-c99-formats --disable-newlib-wide-orient --enable-lite-exit --enable-newlib-global-atexit \
+  --enable-newlib-global-stdio-streams \
   CC_FOR_TARGET="${tool}gcc" AS_FOR_TARGET="${tool}as" LD_FOR_TARGET="${tool}ld" AR_FOR_TARGET="${tool}ar" \
   RANLIB_FOR_TARGET="${tool}ranlib" NM_FOR_TARGET="${tool}nm" OBJCOPY_FOR_TARGET="${tool}objcopy" \
   STRIP_FOR_TARGET="${tool}strip" READELF_FOR_TARGET="${tool}readelf" CFLAGS_FOR_TARGET="$flags"
