@@ -1,0 +1,220 @@
+#include "libvirtio/device.hpp"
+
+#include <ringside/arch/io.hpp>
+
+namespace virtio {
+
+const char* name(InterruptMode mode) noexcept {
+    switch (mode) {
+    case InterruptMode::polled: return "polled";
+    case InterruptMode::line: return "line";
+    case InterruptMode::shared_message: return "one message";
+    case InterruptMode::two_messages: return "two messages";
+    case InterruptMode::message_per_queue: return "message per queue";
+    }
+    return "unknown";
+}
+
+Result<> Device::advance(std::uint8_t bit) noexcept {
+    const Result<std::uint8_t> value = status_.advance(bit);
+    if (!value) return fail(value.error());
+    return transport_->set_status(*value);
+}
+
+Result<> Device::reset() noexcept {
+    status_.reset();
+    if (const Result<> written = transport_->set_status(0); !written) return written;
+    // The device confirms by reading 0 (VIRTIO 1.4, 2.4.2). A vanished one reads all ones for ever: hence the deadline.
+    const std::uint64_t deadline = platform_->now_ns() + kControlDeadlineNs;
+    for (;;) {
+        const Result<std::uint8_t> value = transport_->status();
+        if (!value) return fail(value.error());
+        if (*value == 0) return {};
+        if (platform_->now_ns() >= deadline) return fail(Error::reset_timeout);
+        arch::relax();
+    }
+}
+
+Result<> Device::begin(Platform& platform, Transport& transport, std::uint32_t type) noexcept {
+    if (status_.value() != 0) return fail(Error::already_started);
+    platform_ = &platform;
+    transport_ = &transport;
+    domain_ = nullptr;
+    queue_count_ = 0;
+    queues_ = {};
+    features_ = {};
+    refusal_ = {};
+    mode_ = InterruptMode::polled;
+    if (config_event_ == nullptr) set_config_event(event_, kConfigBit);
+    static_cast<void>(event_.take());
+    static_cast<void>(take_config_change());
+
+    const Result<DeviceIdentity> identity = transport.identity();
+    if (!identity) return fail(identity.error());
+    identity_ = *identity;
+    if (identity_.type != type) return fail(Error::no_device);
+    if (const Result<> done = reset(); !done) return done;
+    if (const Result<> done = advance(status::kAcknowledge); !done) return done;
+    if (const Result<> done = advance(status::kDriver); !done) return done;
+    offered_ = {};
+    for (unsigned word = 0; word < transport.feature_words(); ++word) {
+        const Result<std::uint32_t> bits = transport.device_features(word);
+        if (!bits) return fail(bits.error());
+        offered_.set_word(word, *bits);
+    }
+    config_ = Config{transport, offered_};
+    return {};
+}
+
+Result<> Device::negotiate(const Policy& policy, std::span<const Dependency> dependencies) noexcept {
+    Policy all = policy;
+    all.required.insert(RingFeature::version_1);
+    all.wanted = all.wanted | FeatureSet::of(RingFeature::indirect_desc, RingFeature::event_idx, RingFeature::access_platform);
+    const auto chosen = virtio::negotiate(offered_, all, dependencies);
+    if (!chosen) {
+        refusal_ = chosen.error();
+        return fail(chosen.error().error);
+    }
+    // High word first: a transport that mistakes a high word for a low one must end with the low one written.
+    for (unsigned word = transport_->feature_words(); word-- != 0;)
+        if (const Result<> done = transport_->set_driver_features(word, chosen->word(word)); !done) return done;
+    if (const Result<> done = advance(status::kFeaturesOk); !done) return done;
+    const Result<std::uint8_t> read_back = transport_->status();
+    if (!read_back) return fail(read_back.error());
+    if ((*read_back & status::kFeaturesOk) == 0) {
+        refusal_ = {Error::feature_refused, 0};
+        return fail(Error::feature_refused);
+    }
+    features_ = *chosen;
+    config_ = Config{*transport_, features_};
+
+    const Result<DmaDomain*> domain = platform_->dma_domain(identity_, features_.has(RingFeature::access_platform));
+    if (!domain) {
+        refusal_ = {domain.error(), static_cast<std::uint8_t>(RingFeature::access_platform)};
+        return fail(domain.error());
+    }
+    domain_ = *domain;
+    return {};
+}
+
+void Device::connect_interrupts(std::uint16_t queues) noexcept {
+    const InterruptTarget target{&Device::interrupt, this};
+    const auto wanted = static_cast<std::uint16_t>(queues + 1);
+    messages_ = 0;
+    if (const Result<std::uint16_t> granted = transport_->connect_messages(wanted, target)) {
+        messages_ = *granted < wanted ? *granted : wanted;
+        mode_ = messages_ < 2        ? InterruptMode::shared_message
+                : messages_ < wanted ? InterruptMode::two_messages
+                                     : InterruptMode::message_per_queue;
+        zero_shared_ = false;
+        const Result<std::uint16_t> vector = transport_->set_config_vector(0);
+        if (vector && *vector == 0) return;
+        transport_->disconnect_interrupts(); // the device has no resources for it
+    }
+    messages_ = 0;
+    mode_ = InterruptMode::polled;
+    if (transport_->connect_line(target)) {
+        interrupt_status_ = transport_->interrupt_status();
+        mode_ = InterruptMode::line;
+    }
+}
+
+std::uint16_t Device::vector_of(std::uint16_t queue) const noexcept {
+    switch (mode_) {
+    case InterruptMode::message_per_queue: return static_cast<std::uint16_t>(queue + 1);
+    case InterruptMode::two_messages: return 1;
+    case InterruptMode::shared_message: return 0;
+    default: return kNoVector;
+    }
+}
+
+Result<> Device::add_queue(std::uint16_t index, Virtqueue& queue, const QueueOptions& options) noexcept {
+    if (domain_ == nullptr) return fail(Error::not_started);
+    if (queue_count_ == kMostQueues) return fail(Error::queue_unavailable);
+    const Result<std::uint32_t> maximum = transport_->queue_maximum(index);
+    if (!maximum) return fail(maximum.error());
+    if (const Result<> made = queue.create(*platform_, *domain_, index, *maximum, features_, options); !made) return made;
+    QueueSetup setup{queue.size(),           queue.descriptor_address(), queue.driver_address(),
+                     queue.device_address(), vector_of(index),           features_.has(RingFeature::notification_data)};
+    Result<QueueGrant> grant = transport_->queue_enable(index, setup);
+    if (grant && grant->vector != setup.vector && setup.vector != 0) {
+        // The device has no resources for this vector: share the first one.
+        setup.vector = 0;
+        zero_shared_ = true;
+        grant = transport_->queue_enable(index, setup);
+    }
+    if (!grant || grant->vector != setup.vector) {
+        queue.destroy(Error::queue_unavailable);
+        return fail(grant ? Error::interrupt_unavailable : grant.error());
+    }
+    queue.connect(grant->doorbell, grant->vector);
+    queues_[queue_count_++] = &queue;
+    return {};
+}
+
+Result<> Device::run() noexcept {
+    listening_.store(true, std::memory_order_release);
+    const Result<> done = advance(status::kDriverOk);
+    if (!done) return done;
+    for (std::uint32_t i = 0; i < queue_count_; ++i) queues_[i]->start();
+    return {};
+}
+
+Result<> Device::stop(Error error) noexcept {
+    if (transport_ == nullptr) return {};
+    listening_.store(false, std::memory_order_release);
+    for (std::uint32_t i = 0; i < queue_count_; ++i) queues_[i]->stop();
+    const Result<> confirmed = reset();
+    transport_->disconnect_interrupts();
+    const bool safe = confirmed || transport_->cut_off();
+    const std::uint32_t count = queue_count_;
+    queue_count_ = 0;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        if (safe)
+            queues_[i]->destroy(error);
+        else
+            queues_[i]->quarantine();
+    }
+    domain_ = nullptr;
+    return confirmed;
+}
+
+void Device::abort() noexcept {
+    if (transport_ == nullptr) return;
+    static_cast<void>(stop(Error::device_reset));
+    if (const Result<std::uint8_t> value = status_.advance(status::kFailed)) static_cast<void>(transport_->set_status(*value));
+    status_.reset();
+}
+
+bool Device::wait(std::uint64_t deadline_ns) noexcept {
+    if (event_.pending()) return true;
+    const std::uint64_t now = platform_->now_ns();
+    if (now >= deadline_ns) return false;
+    const std::uint64_t nap = mode_ == InterruptMode::polled ? kPollIntervalNs : kWatchdogNs;
+    const std::uint64_t until = deadline_ns - now < nap ? deadline_ns : now + nap;
+    platform_->wait(event_, until);
+    if (mode_ == InterruptMode::polled) return true;
+    if (event_.pending()) return true;
+    if (platform_->now_ns() < until) return true; // a platform may return early
+    // No interrupt for a while although buffers may be used: give a late one a last chance, then count a rescue.
+    for (std::uint32_t i = 0; i < queue_count_; ++i) {
+        if (!queues_[i]->pending()) continue;
+        platform_->wait(event_, platform_->now_ns() + 1'000'000);
+        if (!event_.pending() && queues_[i]->pending()) {
+            ++rescues_;
+            ++queues_[i]->counters().watchdog_rescues;
+            event_.mark(queue_bit(queues_[i]->index()));
+        }
+        return true;
+    }
+    return platform_->now_ns() < deadline_ns;
+}
+
+bool Device::needs_reset() noexcept {
+    for (std::uint32_t i = 0; i < queue_count_; ++i)
+        if (queues_[i]->broken()) return true;
+    const Result<std::uint8_t> value = transport_->status();
+    return !value || (*value & status::kNeedsReset) != 0;
+}
+
+} // namespace virtio

@@ -1,0 +1,35 @@
+// The interrupt path, alone in a file that is compiled for general registers only. It acknowledges, marks and wakes.
+#include "libvirtio/device.hpp"
+
+namespace virtio {
+
+void Device::on_interrupt(std::uint16_t vector) noexcept {
+    std::uint32_t why = InterruptStatus::kQueue | InterruptStatus::kConfig;
+    if (mode_ == InterruptMode::line) {
+        why = interrupt_status_.acknowledge();
+    } else if (mode_ == InterruptMode::two_messages || mode_ == InterruptMode::message_per_queue) {
+        if (vector != 0)
+            why = InterruptStatus::kQueue;
+        else if (!zero_shared_)
+            why = InterruptStatus::kConfig;
+    }
+    if (why == 0) { // a shared line: somebody else's
+        spurious_.fetch_add(1, std::memory_order_relaxed);
+        return;
+    }
+    if (!listening_.load(std::memory_order_acquire)) return;
+    interrupts_.fetch_add(1, std::memory_order_relaxed);
+    if ((why & InterruptStatus::kQueue) != 0) {
+        const bool own = mode_ == InterruptMode::message_per_queue && vector != 0;
+        event_.mark(own ? queue_bit(vector - 1u) : kAllQueues);
+    }
+    if ((why & InterruptStatus::kConfig) != 0) {
+        config_changed_.store(true, std::memory_order_release);
+        config_event_->mark(config_bits_);
+    }
+    platform_->wake();
+}
+
+void Device::interrupt(void* context, std::uint16_t vector) noexcept { static_cast<Device*>(context)->on_interrupt(vector); }
+
+} // namespace virtio
