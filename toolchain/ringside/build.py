@@ -1,0 +1,57 @@
+"""`ringside build`: configure once, then build what has changed, in build/PRESET."""
+
+import os
+import shutil
+import subprocess
+
+from . import lwip, setup
+from .messages import UserError, say
+from .paths import ROOT, build_folder
+
+PRESETS = ["x86_64", "host"]
+
+
+def configure(preset, folder=None):
+    folder = folder or build_folder(preset)
+    if (folder / "build.ninja").exists():
+        return
+    # A configure step that failed leaves a cache with the wrong answers in it.
+    if (folder / "CMakeCache.txt").exists():
+        shutil.rmtree(folder)
+    command = ["cmake", "--preset", preset, "-B", str(folder)]
+    if os.environ.get("LWIP_SOURCE"):
+        command.append(f"-DLWIP_SOURCE={lwip.folder()}")
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if run.returncode != 0:
+        raise UserError(f"cmake could not configure {preset}:\n{run.stdout}{run.stderr}".rstrip())
+
+
+def build(preset, targets=(), folder=None, quiet=True):
+    """Builds; the output is shown when something goes wrong (or always)."""
+    configure(preset, folder)
+    folder = folder or build_folder(preset)
+    command = ["cmake", "--build", str(folder), *(["--target", *targets] if targets else [])]
+    run = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE if quiet else None, stderr=subprocess.STDOUT if quiet else None,
+                         text=True, errors="replace")
+    if run.returncode != 0:
+        raise UserError(f"the build of {preset} failed" + (":\n" + run.stdout.rstrip() if quiet else ""))
+
+
+def image(name, folder=None):
+    """The ELF file of an image or an example."""
+    found = sorted((folder or build_folder("x86_64")).rglob(f"{name}.elf"))
+    if not found:
+        raise UserError(f"there is no image named {name} in {folder or build_folder('x86_64')}")
+    return found[0]
+
+
+def add_arguments(parser):
+    parser.add_argument("--preset", choices=PRESETS, default="x86_64", help="what to build (default: x86_64)")
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="only these CMake targets")
+
+
+def main(options):
+    setup.ensure(with_tests=options.preset == "host")
+    build(options.preset, options.targets, quiet=False)
+    say(f"built {', '.join(options.targets) or 'everything'} in {build_folder(options.preset)}")
+    return 0

@@ -1,0 +1,54 @@
+"""The commands, their help and their errors."""
+
+import signal
+import sys
+
+from . import bench, build, new, run, selftest, setup, size, test, toolchain_file
+from .arguments import Parser, joined
+from .messages import UserError, say
+
+COMMANDS = {
+    "setup": (setup, "install and build the dependencies; does nothing when all is there"),
+    "run": (run, "boot the appliance, or a program of your own, in QEMU"),
+    "build": (build, "build what has changed"),
+    "test": (test, "build everything and run every test"),
+    "selftest": (selftest, "boot the self-test image in one configuration"),
+    "bench": (bench, "measure"),
+    "size": (size, "bytes of code and data"),
+    "new": (new, "make a folder with a program to start from"),
+    "toolchain": (toolchain_file, "print the path of a CMake toolchain file"),
+}
+
+
+def parser():
+    top = Parser(prog="ringside", description="Virtio drivers for guests, and a small kernel to run programs on them. "
+                                              "Two commands to begin with: 'ringside run' and 'ringside test'.")
+    commands = top.add_subparsers(dest="command_name", required=True, metavar="COMMAND", parser_class=Parser)
+    for name, (module, summary) in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=(module.__doc__ or summary).strip())
+        module.add_arguments(command)
+        command.set_defaults(main=module.main)
+    return top
+
+
+def main(words):
+    # A polite end runs the clean-up (QEMU, scratch files) like any other.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # What stands behind -- belongs to the program that is run, not to us.
+    program_arguments = []
+    if words[:1] == ["run"] and "--" in words:
+        program_arguments = words[words.index("--") + 1:]
+        words = words[:words.index("--")]
+    options = parser().parse_args(joined(words, ("--qemu-args", "--append", "--command")))
+    options.program_arguments = program_arguments
+    try:
+        return options.main(options)
+    except UserError as error:
+        say(str(error))
+        return error.status
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has left: there is nobody to tell.
+        sys.stderr.close()
+        return 141

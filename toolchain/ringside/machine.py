@@ -1,0 +1,174 @@
+"""A QEMU machine with our devices: one description, from which the command line is made. Used by `run`, `selftest` and the QEMU tests.
+
+    Machine(image=elf, machine="q35", disks=[Disk("a.img")], forwards=[Forward(8080, 80)],
+            chardevs=["file,id=console,path=out.txt"], console="console").arguments()
+
+q35, pc: virtio over PCI, modern only.  microvm: virtio over MMIO, version 2.
+"""
+
+import json
+import os
+import re
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MACHINES = ["q35", "pc", "microvm"]
+
+# Where microvm (QEMU 7.2) keeps its virtio-mmio slots: `info mtree -f` lists them, their interrupts were read from the DSDT's _CRS entries.
+# With ACPI there are 24 slots on the second IOAPIC (GSI 24 and up), named nowhere but in the DSDT, so they are named on the kernel command
+# line. Without ACPI there are 8 slots from GSI 5 on, and QEMU itself adds virtio_mmio.device= for those in use.
+MICROVM_BASE = 0xFEB00000
+MICROVM_SLOT = 0x200
+MICROVM_FIRST_GSI = 24
+
+# The kernel writes a failing status to this port; QEMU then exits with (status << 1) | 1.
+DEBUG_EXIT = 0xF4
+
+
+@dataclass
+class Disk:
+    """A raw image. The serial number is what the guest sees as the disk's name (GET_ID, 20 characters)."""
+    path: str
+    serial: str = ""
+    read_only: bool = False
+    options: str = ""
+
+    def name(self):
+        return self.serial or re.sub(r"[^A-Za-z0-9._-]", "_", Path(self.path).name)[:20]
+
+
+@dataclass
+class Forward:
+    """A TCP (or UDP) port of this computer that leads into the guest."""
+    host: int
+    guest: int
+    protocol: str = "tcp"
+    address: str = ""
+
+
+@dataclass
+class Machine:
+    image: Path
+    machine: str = "q35"
+    memory: int = 256
+    smp: int = 1
+    accel: str = "tcg"
+    disks: list = field(default_factory=list)
+    network: bool = True
+    forwards: list = field(default_factory=list)
+    netdev: str = ""                # instead of QEMU's user network, such as "dgram,..." (id=net0 is added)
+    network_options: str = ""       # more properties of the network device
+    chardevs: list = field(default_factory=list)
+    serial: str = "null"            # what the 16550 is connected to, as QEMU's -serial takes it
+    console: str = ""               # chardev of the virtio console
+    ports: dict = field(default_factory=dict)   # virtserialport name -> chardev id
+    balloon: bool = True
+    entropy: bool = True
+    vectors: int = -1               # MSI-X vectors of every PCI device; 0: none; -1: QEMU's own number
+    acpi: bool = True               # microvm only
+    reboot: bool = False            # a reset starts the guest anew instead of ending QEMU
+    command_line: list = field(default_factory=list)
+    program_arguments: list = field(default_factory=list)
+    extra: list = field(default_factory=list)
+
+    def arguments(self):
+        """The whole command, program first."""
+        self._slots = []
+        machine = self.machine if self.machine != "microvm" else f"microvm,acpi={'on' if self.acpi else 'off'}"
+        devices = self._devices()
+        command = ["qemu-system-x86_64", "-M", machine, "-accel", self.accel, "-cpu", "max", "-m", str(self.memory), "-smp", str(self.smp),
+                   "-nodefaults", "-no-user-config", "-display", "none",
+                   "-device", f"isa-debug-exit,iobase={DEBUG_EXIT:#x},iosize=4"]
+        if self.machine == "microvm":
+            # The version 1 (legacy) interface is QEMU's default on every machine.
+            command += ["-global", "virtio-mmio.force-legacy=false"]
+        if not self.reboot:
+            command.append("-no-reboot")
+        for chardev in self.chardevs:
+            command += ["-chardev", chardev]
+        command += ["-serial", self.serial, *devices, *self.extra]
+        return [*command, "-kernel", str(self.image), "-append", self.kernel_command_line()]
+
+    def kernel_command_line(self):
+        words = [f"debug-exit={DEBUG_EXIT:#x}", *self.command_line, *self._slots]
+        if self.program_arguments:
+            words += ["--", *[_quoted(word) for word in self.program_arguments]]
+        return " ".join(words)
+
+    def _device(self, kind, *options, vectors=True):
+        options = [option for option in options if option]
+        if self.machine == "microvm":
+            if self.acpi:
+                slot = len(self._slots)
+                self._slots.append(f"virtio_mmio.device={MICROVM_SLOT}@{MICROVM_BASE + slot * MICROVM_SLOT:#x}:{MICROVM_FIRST_GSI + slot}")
+                options.append(f"bus=virtio-mmio-bus.{slot}")
+            return ["-device", ",".join([f"virtio-{kind}-device", *options])]
+        options.append("disable-legacy=on")
+        if vectors and self.vectors >= 0:
+            options.append(f"vectors={self.vectors}")
+        return ["-device", ",".join([f"virtio-{kind}-pci", *options])]
+
+    def _devices(self):
+        words = []
+        for number, disk in enumerate(self.disks):
+            # JSON, so that a comma or a quote in a file name is nothing special.
+            words += ["-blockdev", json.dumps({"driver": "raw", "node-name": f"disk{number}", "read-only": disk.read_only,
+                                               "file": {"driver": "file", "filename": str(disk.path)}})]
+            words += self._device("blk", f"drive=disk{number}", f"id=blk{number}", f"serial={disk.name()}", disk.options)
+        if self.network:
+            words += ["-netdev", self._netdev()]
+            # No boot ROM: nobody boots from the network here.
+            rom = "romfile=" if self.machine != "microvm" else ""
+            words += self._device("net", "netdev=net0", "id=nic0", rom, self.network_options)
+        if self.console or self.ports:
+            words += self._device("serial", "id=serial0", "max_ports=8")
+            if self.console:
+                words += ["-device", f"virtconsole,bus=serial0.0,chardev={self.console},name=ringside.console"]
+            for name, chardev in self.ports.items():
+                words += ["-device", f"virtserialport,bus=serial0.0,chardev={chardev},name={name},id=port-{name}"]
+        if self.balloon:
+            # QEMU's balloon has no MSI-X to configure.
+            words += self._device("balloon", "id=balloon0", "free-page-reporting=on", vectors=False)
+        if self.entropy:
+            words += self._device("rng", "id=rng0")
+        return words
+
+    def _netdev(self):
+        if self.netdev:
+            kind, _, rest = self.netdev.partition(",")
+            return ",".join(word for word in (kind, "id=net0", rest) if word)
+        return ",".join(["user", "id=net0", *[f"hostfwd={f.protocol}:127.0.0.1:{f.host}-{f.address}:{f.guest}" for f in self.forwards]])
+
+
+def _quoted(word):
+    return word if re.fullmatch(r"[^\s\"]+", word) else '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def exit_status(code):
+    """(status, cause) from QEMU's own exit code: what the guest ended with, and in words if that was not of the guest's choosing."""
+    if code < 0:
+        return 128 - code, f"QEMU was ended by signal {-code}"
+    if code == 1:
+        return 1, "QEMU could not run the machine"
+    if code & 1:
+        return code >> 1, ""
+    return code, "" if code == 0 else f"QEMU ended with status {code}"
+
+
+def accelerator(choice):
+    """auto: KVM where the processor's virtualisation is real (the device opens and the processor says vmx or svm), else TCG."""
+    if choice != "auto":
+        return choice
+    try:
+        os.close(os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC))
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            flags = file.read()
+    except OSError:
+        return "tcg"
+    return "kvm" if re.search(r"(?m)^flags\s*:.*\b(vmx|svm)\b", flags) else "tcg"
+
+
+def shown(arguments):
+    """The command as it can be typed."""
+    return " ".join(shlex.quote(word) for word in arguments)

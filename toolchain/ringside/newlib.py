@@ -1,0 +1,61 @@
+"""The C library: built once from the distribution's newlib-source, kept in the cache under a name that says what it was built from."""
+
+import glob
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+
+from .messages import Progress, UserError
+from .paths import TOOLCHAIN, cache_folder
+
+SCRIPT = TOOLCHAIN / "build-newlib.sh"
+# How many lines the build prints (newlib 3.3): a measure for progress only.
+USUAL_LINES = 2120
+
+
+def archive():
+    found = sorted(glob.glob("/usr/src/newlib/newlib-*.tar.*"))
+    if not found:
+        raise UserError("no newlib sources under /usr/src/newlib: install the package newlib-source, or run 'ringside setup'")
+    return found[0]
+
+
+def folder(arch):
+    """The same name as ringside_newlib_folder in toolchain/dependencies.cmake makes."""
+    version = re.sub(r"\.tar\..*$", "", os.path.basename(archive()))
+    compiler = subprocess.run([f"{arch}-linux-gnu-gcc", "-dumpfullversion"], check=True, capture_output=True, text=True).stdout.strip()
+    script = hashlib.sha256(SCRIPT.read_bytes()).hexdigest()[:12]
+    return cache_folder() / f"{version}-{arch}-gcc{compiler}-{script}"
+
+
+def ensure(arch):
+    """Builds it if it is not there. A build that was killed leaves a scratch folder only, which the next one removes."""
+    result = folder(arch)
+    if (result / "lib" / "libc.a").exists():
+        return False
+    work = cache_folder() / "newlib-work"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    log = cache_folder() / "newlib-build.log"
+    progress = Progress(f"newlib for {arch}", 60)
+    lines = 0
+    with open(log, "w", encoding="utf-8", errors="replace") as file:
+        process = subprocess.Popen([str(SCRIPT), arch, archive(), str(work), str(result)], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+        try:
+            for line in process.stdout:
+                file.write(line)
+                lines += 1
+                progress.update(min(0.99, lines / USUAL_LINES))
+            status = process.wait()
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+            shutil.rmtree(work, ignore_errors=True)
+    if status != 0 or not (result / "lib" / "libc.a").exists():
+        raise UserError(f"newlib did not build; the last lines of {log}:\n" + "".join(open(log, encoding="utf-8").readlines()[-15:]))
+    progress.done()
+    return True

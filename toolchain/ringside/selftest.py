@@ -1,0 +1,81 @@
+"""`ringside selftest`: boots the self-test image once, in one configuration, and shows what it prints: a line per check, then a count."""
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from . import app, disk, process, setup
+from .arguments import integer
+from .machine import MACHINES, Disk, Machine, accelerator, exit_status, shown
+from .messages import UserError, say
+
+TRANSPORTS = ["pci", "mmio"]
+RINGS = ["split"]
+INTERRUPTS = ["msix", "intx", "poll"]
+
+
+def add_arguments(parser):
+    parser.add_argument("--machine", choices=MACHINES, help="QEMU's machine (default: q35, or microvm for --transport mmio)")
+    parser.add_argument("--transport", choices=TRANSPORTS, help="pci on q35 and pc, mmio on microvm (default: what the machine has)")
+    parser.add_argument("--ring", choices=RINGS, default="split", help="layout of the virtqueues (default: split)")
+    parser.add_argument("--irq", choices=INTERRUPTS, help="how devices interrupt (default: msix over PCI, the line over MMIO)")
+    parser.add_argument("--accel", choices=["auto", "tcg", "kvm"], default="auto", help="default: auto")
+    parser.add_argument("--smp", type=integer(1, 255), default=2, metavar="N", help="the guest's processors (default: 2)")
+    parser.add_argument("--memory", type=integer(32, 1 << 20), default=256, metavar="MiB", help="the guest's memory (default: 256)")
+    parser.add_argument("--timeout", type=integer(1, 86400), default=300, metavar="SECONDS", help="give up after this time (default: 300)")
+    parser.add_argument("--print-qemu", action="store_true", help="also print QEMU's command line")
+
+
+def resolve(options):
+    """Machine, transport and interrupts that fit together; a combination that cannot exist is an error of the arguments."""
+    machine = options.machine or ("microvm" if options.transport == "mmio" else "q35")
+    transport = "mmio" if machine == "microvm" else "pci"
+    if options.transport and options.transport != transport:
+        raise UserError(f"--transport {options.transport} does not go with --machine {machine}: its devices are on {transport}", 2)
+    if transport == "mmio" and options.irq == "msix":
+        raise UserError("--irq msix needs PCI: over MMIO there is the interrupt line (intx) or polling (poll)", 2)
+    return machine, transport, options.irq or ("intx" if transport == "mmio" else "msix")
+
+
+def main(options):
+    machine_name, transport, interrupts = resolve(options)
+    setup.ensure()
+    image = app.image("selftest")
+    with tempfile.TemporaryDirectory(prefix="ringside-") as folder:
+        console, serial = Path(folder) / "console", Path(folder) / "serial"
+        console.touch()
+        serial.touch()
+        machine = Machine(image=image, machine=machine_name, memory=options.memory, smp=options.smp, accel=accelerator(options.accel),
+                          disks=[Disk(disk.scratch_copy(folder), "sample")], console="console", serial="chardev:serial",
+                          chardevs=[f"file,id=console,path={console}", f"file,id=serial,path={serial}"],
+                          vectors=0 if transport == "pci" and interrupts == "intx" else -1,
+                          command_line=[f"irq={interrupts}", f"ring={options.ring}"])
+        say(f"self-test on {machine_name}: {transport}, {options.ring} ring, {interrupts}")
+        if options.print_qemu:
+            say(shown(machine.arguments()))
+        printed = bytearray()
+
+        def write(data):
+            printed.extend(data)
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+
+        # What it prints before the console is up, or when there is none, comes by the 16550.
+        tail = process.Tail((serial, write), (console, write))
+        child = process.start(machine.arguments(), stdin=subprocess.DEVNULL)
+        try:
+            code = process.wait_and_follow(child, tail, options.timeout)
+        finally:
+            process.stop(child)
+            tail.close()
+    if code is None:
+        raise UserError(f"the self-test did not end within {options.timeout} s", 124)
+    status, cause = exit_status(code)
+    if cause:
+        say(cause)
+    count = re.findall(rb"(\d+) passed, (\d+) failed", bytes(printed))
+    if status == 0 and (not count or int(count[-1][1]) or not int(count[-1][0])):
+        raise UserError("the self-test image ended well but did not count its checks as passed")
+    return status

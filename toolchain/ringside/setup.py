@@ -1,0 +1,46 @@
+"""`ringside setup`: everything that a build and a run need. A second run finds all of it and ends at once."""
+
+import contextlib
+import fcntl
+
+from . import lwip, newlib, packages
+from .messages import say
+from .paths import cache_folder
+
+ARCHITECTURES = ["x86_64"]
+
+
+@contextlib.contextmanager
+def _lock():
+    """Two set-ups at once would build the same thing into the same place."""
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another set-up is running: waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def ensure(with_tests=False):
+    """Whether anything had to be done."""
+    done = packages.ensure(packages.RUN_PACKAGES + (packages.TEST_PACKAGES if with_tests else []))
+    with _lock():
+        for arch in ARCHITECTURES:
+            done = newlib.ensure(arch) or done
+        done = lwip.ensure() or done
+    return done
+
+
+def add_arguments(parser):
+    parser.add_argument("--tests", action="store_true", help="also install what the tests need")
+
+
+def main(options):
+    if ensure(options.tests):
+        say("all is set up")
+    else:
+        say(f"nothing to do: packages, newlib ({newlib.folder('x86_64')}) and lwIP ({lwip.folder()}) are there")
+    return 0

@@ -1,0 +1,100 @@
+"""`ringside test`: builds everything, runs every test by ctest, and counts. The last line is `N passed, N failed`."""
+
+import collections
+import json
+import os
+import subprocess
+import tempfile
+import xml.etree.ElementTree
+from pathlib import Path
+
+from . import build, setup
+from .messages import say, seconds
+from .paths import build_folder
+
+# Tests with this label take minutes: they run with --all, or when they are asked for by label.
+LONG = "long"
+
+
+def add_arguments(parser):
+    parser.add_argument("-L", "--label", metavar="REGEX", help="only tests with such a label: unit, cli, style, qemu, ...")
+    parser.add_argument("-R", "--regex", metavar="REGEX", help="only tests with such a name")
+    parser.add_argument("--all", action="store_true", help=f"also those labelled '{LONG}'")
+    parser.add_argument("--list", action="store_true", help="name the tests and stop")
+
+
+def _selection(options):
+    words = []
+    if options.label:
+        words += ["-L", options.label]
+    if options.regex:
+        words += ["-R", options.regex]
+    if not options.all and not options.label:
+        words += ["-LE", f"^{LONG}$"]
+    return words
+
+
+def known(folder, selection):
+    """{test name: labels}"""
+    output = subprocess.run(["ctest", "--test-dir", str(folder), "--show-only=json-v1", *selection], check=True, capture_output=True, text=True).stdout
+    tests = {}
+    for test in json.loads(output)["tests"]:
+        properties = {p["name"]: p["value"] for p in test.get("properties", [])}
+        tests[test["name"]] = properties.get("LABELS", [])
+    return tests
+
+
+def run(folder, selection, junit):
+    """Runs ctest with its output as it comes, and reads the outcome of each test from its report: (name, outcome, seconds)."""
+    subprocess.run(["ctest", "--test-dir", str(folder), "--output-on-failure", "--no-tests=ignore", "-j", str(os.cpu_count() or 1),
+                    "--output-junit", str(junit), *selection], stdin=subprocess.DEVNULL)
+    if not junit.exists():
+        return []
+    results = []
+    for case in xml.etree.ElementTree.parse(junit).getroot().iter("testcase"):
+        outcome = {"run": "passed", "fail": "failed"}.get(case.get("status"), "skipped")
+        if case.find("failure") is not None:
+            outcome = "failed"
+        results.append((case.get("name"), outcome, float(case.get("time", 0))))
+    return results
+
+
+def main(options):
+    setup.ensure(with_tests=True)
+    folders = []
+    for preset in build.PRESETS:
+        say(f"building {preset}")
+        build.build(preset)
+        folders.append(build_folder(preset))
+    selection = _selection(options)
+    counts = collections.Counter()
+    times = collections.Counter()
+    named = collections.defaultdict(list)
+    for folder in folders:
+        labels = known(folder, selection)
+        if options.list:
+            for name, its in labels.items():
+                print(f"{name}  [{', '.join(its)}]")
+            continue
+        if not labels:
+            continue
+        with tempfile.TemporaryDirectory(prefix="ringside-") as scratch:
+            results = run(folder, selection, Path(scratch) / "report.xml")
+        reported = {name for name, _, _ in results}
+        # A test that ctest never got to (it was killed, or the report is torn) has not passed.
+        results += [(name, "failed", 0.0) for name in labels if name not in reported]
+        for name, outcome, time in results:
+            counts[outcome] += 1
+            named[outcome].append(name)
+            for label in labels.get(name, []):
+                times[label] += time
+    if options.list:
+        return 0
+    for label, time in sorted(times.items()):
+        print(f"{label}: {seconds(time)}")
+    for outcome in ("skipped", "failed"):
+        for name in named[outcome]:
+            print(f"{outcome.upper()}: {name}")
+    # Nothing run is not a success: a misspelt label would look like one.
+    print(f"{counts['passed']} passed, {counts['failed']} failed" + (f", {counts['skipped']} skipped" if counts["skipped"] else ""), flush=True)
+    return 0 if counts["passed"] and not counts["failed"] else 1
