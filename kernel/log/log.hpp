@@ -32,6 +32,9 @@ void set_log_level(LogLevel level) noexcept;
 /// "error", "warning", "info", "debug".
 [[nodiscard]] const char* log_level_name(LogLevel level) noexcept;
 
+/// Takes log= from the command line and follows what interrupt handlers log. Before it, lines are kept and printed all the same.
+void start_log();
+
 /// Reads the ring from a sequence number on; any number of readers, none of them disturbs a writer. For task context.
 class LogReader {
 public:
@@ -59,6 +62,9 @@ using LogSink = void (*)(void* context, const LogLine& line);
 void set_log_sink(LogSink sink, void* context) noexcept;
 /// The first sink: prints "[    0.123456] text" on the 16550.
 void serial_log_sink(void* context, const LogLine& line);
+
+/// The ring itself, for log_ring.hpp's readers.
+[[nodiscard]] LogRing& log_ring() noexcept;
 
 /// "[    0.123456] warning: text" and a newline, in the caller's buffer; returns the length. `info` has no prefix.
 std::size_t format_log_line(const LogLine& line, char* buffer, std::size_t size) noexcept;

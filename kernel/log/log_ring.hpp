@@ -39,6 +39,16 @@ struct LogCursor {
     std::uint64_t lost = 0;
 };
 
+// A slot's header word: microseconds (51 bits), level (2), continuation of the slot before (1), length of the whole text (10).
+static_assert(kLogTextMax < 1024);
+[[nodiscard]] constexpr std::uint64_t log_header(std::uint64_t time_ns, LogLevel level, std::size_t length, bool continues) noexcept {
+    return (time_ns / 1000) << 13 | std::uint64_t{static_cast<std::uint8_t>(level)} << 11 | std::uint64_t{continues} << 10 | length;
+}
+[[nodiscard]] constexpr std::uint64_t log_header_time_ns(std::uint64_t header) noexcept { return (header >> 13) * 1000; }
+[[nodiscard]] constexpr LogLevel log_header_level(std::uint64_t header) noexcept { return static_cast<LogLevel>(header >> 11 & 3); }
+[[nodiscard]] constexpr bool log_header_continues(std::uint64_t header) noexcept { return (header >> 10 & 1) != 0; }
+[[nodiscard]] constexpr std::uint16_t log_header_length(std::uint64_t header) noexcept { return static_cast<std::uint16_t>(header & 1023); }
+
 class LogRing {
 public:
     static constexpr std::size_t kSlots = 512; // of 128 bytes: 64 KiB
@@ -62,13 +72,17 @@ private:
     // stamp: 0 never used; 2n+1 being written as sequence n; 2n+2 holds sequence n.
     struct Slot {
         std::atomic<std::uint64_t> stamp{0};
-        std::atomic<std::uint64_t> header{0}; // packed by log_ring.cpp
+        std::atomic<std::uint64_t> header{0};
         std::array<std::atomic<std::uint64_t>, kTextWords> text{};
     };
     static_assert(sizeof(Slot) == 128);
 
+    struct SlotCopy {
+        std::uint64_t header;
+        std::array<std::uint64_t, kTextWords> text;
+    };
     enum class Fetch : std::uint8_t { copied, not_yet, lost };
-    Fetch fetch(std::uint64_t sequence, std::uint64_t& header, std::array<std::uint64_t, kTextWords>& text) const noexcept;
+    Fetch fetch(std::uint64_t sequence, std::uint64_t head, SlotCopy& copy) const noexcept;
 
     std::atomic<std::uint64_t> head_{0};
     std::array<Slot, kSlots> slots_{};

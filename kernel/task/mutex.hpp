@@ -27,7 +27,6 @@ public:
 private:
     Task* owner_ = nullptr;
     WaitQueue waiters_;
-    std::uint32_t waiting_ = 0;
 };
 
 class RecursiveMutex {

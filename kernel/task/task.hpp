@@ -64,7 +64,6 @@ private:
     TaskLifetime lifetime_ = TaskLifetime::detached;
     bool timed_out_ = false;
     const std::atomic<std::uint32_t>* word_ = nullptr; // what wait_for() waits on
-    WaitQueue* queue_ = nullptr;                       // what WaitQueue::wait() waits on
     TaskEntry entry_ = nullptr;
     void* argument_ = nullptr;
     void* block_ = nullptr; // guard page, stack, this object: one run of pages

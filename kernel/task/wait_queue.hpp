@@ -20,7 +20,8 @@ public:
 
     /// Waits for a wake-up (true) or the deadline (false). Waiters are woken in the order of their coming.
     [[nodiscard]] bool wait(std::uint64_t deadline_ns = kNever);
-    void wake_one() noexcept;
+    /// The task that waited longest, now ready; null if nobody waits.
+    Task* wake_one() noexcept;
     void wake_all() noexcept;
     [[nodiscard]] bool has_waiters() const noexcept { return !waiters_.empty(); }
 

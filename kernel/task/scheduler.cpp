@@ -1,0 +1,260 @@
+#include "kernel/task/scheduler.hpp"
+
+#include <cstring>
+#include <new>
+
+#include "kernel/interrupt/interrupts.hpp"
+#include "kernel/memory/address_space.hpp"
+#include "kernel/memory/pages.hpp"
+#include "kernel/newlib/reent.hpp"
+#include "kernel/panic/panic.hpp"
+
+namespace kernel {
+
+namespace {
+
+constinit Scheduler the_scheduler;
+
+std::byte* at(void* block, std::size_t offset) noexcept { return static_cast<std::byte*>(block) + offset; }
+
+constexpr std::size_t kTaskBytes = virtio::align_up(sizeof(Task), std::size_t{64});
+
+/// What stands above the stack: C library state, then the Task.
+std::size_t control_bytes() noexcept { return virtio::align_up(reent_bytes(), std::size_t{64}) + kTaskBytes; }
+
+std::size_t block_pages(std::size_t stack_bytes) noexcept { return 1 + (stack_bytes + control_bytes() + kPageSize - 1) / kPageSize; }
+
+} // namespace
+
+Scheduler& scheduler() noexcept { return the_scheduler; }
+
+void Scheduler::start() {
+    std::strcpy(boot_task_.name_, "boot");
+    boot_task_.state_ = TaskState::running;
+    boot_task_.reent_ = boot_reent();
+    first_ = last_ = &boot_task_;
+    tasks_ = 1;
+    next_id_ = 1;
+    switched_at_ = now_ns();
+}
+
+// Blocks: [guard page][stack ...][reent][Task]. Kept ones have their guard set up already.
+
+virtio::Result<void*> Scheduler::take_block(std::size_t pages) {
+    if (cached_ != nullptr && pages == block_pages(kDefaultStackBytes)) {
+        void* block = cached_;
+        std::memcpy(&cached_, at(block, kPageSize), sizeof cached_);
+        --cached_count_;
+        return block;
+    }
+    auto block = allocate_pages(pages);
+    if (!block) return block;
+    if (auto guarded = protect(*block, 1, Protection::none); !guarded) {
+        free_pages(*block, pages);
+        return virtio::fail(guarded.error());
+    }
+    return block;
+}
+
+void Scheduler::give_block(void* block, std::size_t pages) {
+    if (cached_count_ < kCachedStacks && pages == block_pages(kDefaultStackBytes)) {
+        std::memcpy(at(block, kPageSize), &cached_, sizeof cached_);
+        cached_ = block;
+        ++cached_count_;
+        return;
+    }
+    if (!protect(block, 1, Protection::read_write)) panic("the guard page at %p cannot be given back", block);
+    free_pages(block, pages);
+}
+
+virtio::Result<Task*> Scheduler::spawn(const char* name, TaskEntry entry, void* argument, std::size_t stack_bytes, TaskLifetime lifetime) {
+    const std::size_t pages = block_pages(stack_bytes);
+    auto block = take_block(pages);
+    if (!block) return virtio::fail(block.error());
+    std::byte* control = at(*block, pages * kPageSize - control_bytes());
+    Task* task = new (at(*block, pages * kPageSize - kTaskBytes)) Task;
+    task->reent_ = initialize_reent(control);
+    std::strncpy(task->name_, name, sizeof task->name_ - 1);
+    task->id_ = next_id_++;
+    task->lifetime_ = lifetime;
+    task->entry_ = entry;
+    task->argument_ = argument;
+    task->block_ = *block;
+    task->block_pages_ = pages;
+    task->stack_bytes_ = static_cast<std::size_t>(control - at(*block, kPageSize));
+    name_guard_page(*block, task->name_);
+    arch::make_context(task->context_, control, first_steps, task);
+
+    task->all_previous_ = last_;
+    (last_ != nullptr ? last_->all_next_ : first_) = task;
+    last_ = task;
+    ++tasks_;
+    ready_.push_back(*task);
+    return task;
+}
+
+void Scheduler::first_steps(void* argument) {
+    Task& task = *static_cast<Task*>(argument);
+    the_scheduler.reap();
+    task.entry_(task.argument_);
+    the_scheduler.exit();
+}
+
+void Scheduler::exit() {
+    Task& me = *current_;
+    if (&me == &boot_task_) panic("the boot task must not end");
+    release_reent(me.reent_); // may wait for malloc's lock
+    (me.all_previous_ != nullptr ? me.all_previous_->all_next_ : first_) = me.all_next_;
+    (me.all_next_ != nullptr ? me.all_next_->all_previous_ : last_) = me.all_previous_;
+    --tasks_;
+    me.state_ = TaskState::finished;
+    if (me.lifetime_ == TaskLifetime::detached) {
+        dead_ = &me;
+    } else if (me.joiner_ != nullptr) {
+        make_ready(*me.joiner_);
+    }
+    switch_away();
+    panic("an ended task was switched to");
+}
+
+void Scheduler::join(Task& task) {
+    if (task.lifetime_ != TaskLifetime::joinable || task.joiner_ != nullptr) panic("task '%s' cannot be joined", task.name_);
+    task.joiner_ = current_;
+    while (task.state_ != TaskState::finished) {
+        if (!wait_in(nullptr, kNever)) continue;
+    }
+    name_guard_page(task.block_, nullptr);
+    give_block(task.block_, task.block_pages_);
+}
+
+/// Runs first thing after every switch: the stack that was left for good can go now.
+void Scheduler::reap() {
+    Task* gone = dead_;
+    if (gone == nullptr) return;
+    dead_ = nullptr;
+    name_guard_page(gone->block_, nullptr);
+    give_block(gone->block_, gone->block_pages_);
+}
+
+void Scheduler::yield() {
+    current_->state_ = TaskState::ready;
+    ready_.push_back(*current_);
+    switch_away();
+}
+
+bool Scheduler::wait_in(List<Task>* waiters, std::uint64_t deadline) {
+    Task& me = *current_;
+    me.state_ = TaskState::waiting;
+    me.timed_out_ = false;
+    if (waiters != nullptr) waiters->push_back(me);
+    if (deadline != kNever) deadlines_.insert(me, deadline);
+    switch_away();
+    return !me.timed_out_;
+}
+
+bool Scheduler::wait_for_word(const std::atomic<std::uint32_t>& word, std::uint64_t deadline) {
+    if (word.load(std::memory_order_acquire) != 0) return true;
+    current_->word_ = &word;
+    (void)wait_in(&words_, deadline);
+    return word.load(std::memory_order_acquire) != 0;
+}
+
+void Scheduler::make_ready(Task& task) noexcept {
+    if (task.state_ != TaskState::waiting) return;
+    List<Task>::unlink(task);
+    deadlines_.remove(task);
+    task.word_ = nullptr;
+    task.state_ = TaskState::ready;
+    ready_.push_back(task);
+}
+
+void Scheduler::wake_words() noexcept {
+    Task* task = words_.front();
+    while (task != nullptr) {
+        Task* next = List<Task>::next(*task);
+        if (task->word_->load(std::memory_order_acquire) != 0) make_ready(*task);
+        task = next;
+    }
+}
+
+void Scheduler::wake_expired() noexcept {
+    if (deadlines_.empty()) return;
+    const std::uint64_t now = now_ns();
+    while (Task* task = deadlines_.pop_due(now)) {
+        task->timed_out_ = true;
+        make_ready(*task);
+    }
+}
+
+void Scheduler::switch_away() {
+    Task& from = *current_;
+    Task& to = pick();
+    to.state_ = TaskState::running;
+    if (&to == &from) return;
+    const std::uint64_t now = now_ns();
+    from.run_ns_ += now - switched_at_;
+    switched_at_ = now;
+    ++to.switches_;
+    ++switches_;
+    current_ = &to;
+    arch::switch_context(from.context_, to.context_);
+    reap();
+}
+
+Task& Scheduler::pick() {
+    for (;;) {
+        // The flag is cleared before the words are read: an interrupt in between sets it again and is seen next time.
+        if (wake_flag.exchange(0, std::memory_order_acquire) != 0) wake_words();
+        wake_expired();
+        if (Task* task = ready_.pop_front()) return *task;
+        if (idle_hook_ != nullptr) idle_hook_();
+        idle();
+    }
+}
+
+/// Interrupts off, look at everything once more, then enable and halt in one step: what comes in between ends the halt.
+void Scheduler::idle() {
+    disable_interrupts();
+    wake_words();
+    wake_expired();
+    if (!ready_.empty()) {
+        enable_interrupts();
+        return;
+    }
+    const std::uint64_t earliest = deadlines_.earliest();
+    if (earliest != kNever || timer_armed_) arm_timer(earliest);
+    timer_armed_ = earliest != kNever;
+    const std::uint64_t before = now_ns();
+    enable_and_halt();
+    const std::uint64_t slept = now_ns() - before;
+    idle_ns_ += slept;
+    switched_at_ += slept; // nobody's processor time
+    ++wakeups_;
+}
+
+void Scheduler::for_each(void (*visit)(const Task&, void*), void* context) {
+    for (Task* task = first_; task != nullptr;) {
+        Task* next = task->all_next_;
+        visit(*task, context);
+        task = next;
+    }
+}
+
+TaskStatistics Scheduler::statistics() const noexcept { return {tasks_, cached_count_, switches_, idle_ns_, wakeups_}; }
+
+// The public face.
+
+virtio::Result<Task*> spawn(const char* name, TaskEntry entry, void* argument, std::size_t stack_bytes, TaskLifetime lifetime) {
+    return the_scheduler.spawn(name, entry, argument, stack_bytes, lifetime);
+}
+void join(Task& task) { the_scheduler.join(task); }
+void exit_task() { the_scheduler.exit(); }
+Task& current_task() noexcept { return the_scheduler.current(); }
+void yield() { the_scheduler.yield(); }
+void sleep_until(std::uint64_t deadline_ns) { (void)the_scheduler.wait_in(nullptr, deadline_ns); }
+bool wait_for(const std::atomic<std::uint32_t>& word, std::uint64_t deadline_ns) { return the_scheduler.wait_for_word(word, deadline_ns); }
+void for_each_task(void (*visit)(const Task&, void*), void* context) { the_scheduler.for_each(visit, context); }
+TaskStatistics task_statistics() noexcept { return the_scheduler.statistics(); }
+void start_tasks() { the_scheduler.start(); }
+
+} // namespace kernel

@@ -1,0 +1,72 @@
+// The insides of kernel/task: one object that knows which task runs, which could, and what the others wait for. Everybody else uses
+// task.hpp and wait_queue.hpp. Task context only. A task is in at most one of the lists: ready, waiting on a word, or a WaitQueue's.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernel/task/task.hpp"
+#include "kernel/task/wait_queue.hpp"
+
+namespace kernel {
+
+class Scheduler {
+public:
+    [[nodiscard]] Task& current() noexcept { return *current_; }
+    void start();
+
+    virtio::Result<Task*> spawn(const char* name, TaskEntry entry, void* argument, std::size_t stack_bytes, TaskLifetime lifetime);
+    void join(Task& task);
+    [[noreturn]] void exit();
+    void yield();
+
+    /// Sleeps in `waiters` (or nowhere) until made ready; false if the deadline came first.
+    bool wait_in(List<Task>* waiters, std::uint64_t deadline);
+    bool wait_for_word(const std::atomic<std::uint32_t>& word, std::uint64_t deadline);
+    void make_ready(Task& task) noexcept;
+
+    void for_each(void (*visit)(const Task&, void*), void* context);
+    [[nodiscard]] TaskStatistics statistics() const noexcept;
+
+    /// Called (in the context of whichever task just went to sleep) whenever no task is ready, before the processor halts.
+    void set_idle_hook(void (*hook)()) noexcept { idle_hook_ = hook; }
+
+private:
+    static constexpr std::size_t kCachedStacks = 16;
+
+    [[noreturn]] static void first_steps(void* task);
+    void switch_away();
+    Task& pick();
+    void wake_words() noexcept;
+    void wake_expired() noexcept;
+    void idle();
+    void reap();
+    virtio::Result<void*> take_block(std::size_t pages);
+    void give_block(void* block, std::size_t pages);
+
+    Task boot_task_;
+    Task* current_ = &boot_task_;
+    List<Task> ready_;
+    List<Task> words_;
+    DeadlineHeap<Task> deadlines_;
+    Task* dead_ = nullptr; // ended, detached, still on its own stack until the switch
+    Task* first_ = nullptr;
+    Task* last_ = nullptr;
+    void* cached_ = nullptr; // blocks of the default size, linked through their first stack page
+    std::size_t cached_count_ = 0;
+    std::size_t tasks_ = 0;
+    std::uint32_t next_id_ = 0;
+    std::uint64_t switched_at_ = 0;
+    std::uint64_t switches_ = 0;
+    std::uint64_t idle_ns_ = 0;
+    std::uint64_t wakeups_ = 0;
+    bool timer_armed_ = false;
+    void (*idle_hook_)() = nullptr;
+};
+
+[[nodiscard]] Scheduler& scheduler() noexcept;
+
+/// Set by wake_hint(), in handlers too; the scheduler clears it before it looks at the words.
+extern std::atomic<std::uint32_t> wake_flag;
+
+} // namespace kernel
