@@ -6,12 +6,17 @@ import os
 import shlex
 
 
+class _Columns(argparse.HelpFormatter):
+    def __init__(self, prog):
+        super().__init__(prog, max_help_position=32, width=120)
+
+
 class Parser(argparse.ArgumentParser):
     """argparse prints the whole usage before an error; one line is easier to read, and --help is there for the rest."""
 
     def __init__(self, *arguments, **options):
         # An abbreviation that works today would change its meaning with the next option.
-        super().__init__(*arguments, allow_abbrev=False, **options)
+        super().__init__(*arguments, allow_abbrev=False, formatter_class=_Columns, **options)
 
     def error(self, message):
         self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")

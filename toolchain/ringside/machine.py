@@ -88,9 +88,9 @@ class Machine:
         for chardev in self.chardevs:
             command += ["-chardev", chardev]
         command += ["-serial", self.serial, *devices, *self.extra]
-        return [*command, "-kernel", str(self.image), "-append", self.kernel_command_line()]
+        return [*command, "-kernel", str(self.image), "-append", self._kernel_command_line()]
 
-    def kernel_command_line(self):
+    def _kernel_command_line(self):
         words = [f"debug-exit={DEBUG_EXIT:#x}", *self.command_line, *self._slots]
         if self.program_arguments:
             words += ["--", *[_quoted(word) for word in self.program_arguments]]

@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""The parts of the front door that need no guest: command lines, exit codes, ports, package lists, the sample disk."""
+
+import socket
+import subprocess
+import sys
+import tarfile
+import tempfile
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "toolchain"))
+
+from ringside import disk, lwip, machine, newlib, run  # noqa: E402
+from ringside.arguments import joined  # noqa: E402
+from ringside.machine import Disk, Forward, Machine  # noqa: E402
+
+
+class CommandLine(unittest.TestCase):
+    def test_pci_is_modern_only(self):
+        words = Machine(image="x", disks=[Disk("a.img")], chardevs=["null,id=c"], console="c").arguments()
+        devices = [word for word in words if word.startswith("virtio-")]
+        self.assertEqual(len(devices), 5)
+        for device in devices:
+            self.assertIn("-pci,", device)
+            self.assertIn("disable-legacy=on", device)
+
+    def test_microvm_names_each_slot(self):
+        words = Machine(image="x", machine="microvm", disks=[Disk("a.img")], balloon=False).arguments()
+        line = words[words.index("-append") + 1]
+        # blk, net and rng: three slots, from the first one on.
+        for slot, gsi in ((0xfeb00000, 24), (0xfeb00200, 25), (0xfeb00400, 26)):
+            self.assertIn(f"virtio_mmio.device=512@{slot:#x}:{gsi}", line)
+        self.assertEqual(line.count("virtio_mmio.device="), 3)
+        self.assertIn("virtio-mmio.force-legacy=false", words)
+        self.assertEqual(sum("bus=virtio-mmio-bus." in word for word in words), 3)
+
+    def test_microvm_without_acpi_leaves_slots_to_qemu(self):
+        words = Machine(image="x", machine="microvm", acpi=False).arguments()
+        self.assertNotIn("virtio_mmio.device", words[words.index("-append") + 1])
+
+    def test_vectors_only_where_msix_exists(self):
+        words = Machine(image="x", vectors=0).arguments()
+        for word in words:
+            if word.startswith("virtio-"):
+                self.assertEqual("vectors=0" in word, not word.startswith("virtio-balloon"))
+
+    def test_odd_file_names(self):
+        words = Machine(image="x", disks=[Disk('a,b"c d.img')], network=False).arguments()
+        self.assertTrue(any('a,b\\"c d.img' in word for word in words))
+        self.assertTrue(any("serial=a_b_c_d.img" in word for word in words))
+
+    def test_program_arguments_stand_behind_the_dashes(self):
+        line = Machine(image="x", program_arguments=["one", "two words"]).arguments()[-1]
+        self.assertTrue(line.endswith('-- one "two words"'), line)
+
+    def test_asking_twice_gives_the_same(self):
+        description = Machine(image="x", machine="microvm", disks=[Disk("a.img")])
+        self.assertEqual(description.arguments(), description.arguments())
+
+    def test_values_with_a_dash(self):
+        self.assertEqual(joined(["run", "--qemu-args", "-snapshot", "--gdb"], ("--qemu-args",)), ["run", "--qemu-args=-snapshot", "--gdb"])
+        self.assertEqual(joined(["run", "--qemu-args"], ("--qemu-args",)), ["run", "--qemu-args"])
+
+    def test_forwards(self):
+        words = Machine(image="x", forwards=[Forward(8080, 80), Forward(9, 7, "udp", "10.0.2.20")]).arguments()
+        netdev = words[words.index("-netdev") + 1]
+        self.assertIn("hostfwd=tcp:127.0.0.1:8080-:80", netdev)
+        self.assertIn("hostfwd=udp:127.0.0.1:9-10.0.2.20:7", netdev)
+
+
+class ExitStatus(unittest.TestCase):
+    def test_decoding(self):
+        self.assertEqual(machine.exit_status(0), (0, ""))
+        self.assertEqual(machine.exit_status((101 << 1) | 1), (101, ""))
+        self.assertEqual(machine.exit_status(3), (1, ""))
+        self.assertEqual(machine.exit_status(1)[0], 1)
+        self.assertTrue(machine.exit_status(1)[1])
+        self.assertEqual(machine.exit_status(-9)[0], 137)
+
+
+class Ports(unittest.TestCase):
+    def test_next_free_one(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            self.assertGreater(run.free_port(port), port)
+        self.assertEqual(run.free_port(port), port)
+
+
+class PackageLists(unittest.TestCase):
+    def test_deb822(self):
+        text = "Types: deb\nURIs: http://one\nSuites: a\n\nTypes: deb deb-src\nURIs: http://two\n\nEnabled: no\nTypes: deb\nURIs: http://three\n"
+        stanzas, lines = lwip.source_lists([text], [])
+        self.assertEqual(stanzas.count("Types: deb-src\n"), 2)
+        self.assertNotIn("three", stanzas)
+        self.assertEqual(lines.strip(), "")
+
+    def test_one_line(self):
+        text = "# deb http://no a main\ndeb [signed-by=/k] http://one a main\ndeb-src [signed-by=/k] http://one a main\n"
+        self.assertEqual(lwip.source_lists([], [text])[1], "deb-src [signed-by=/k] http://one a main\n")
+
+
+class CacheKey(unittest.TestCase):
+    def test_python_and_cmake_agree(self):
+        with tempfile.TemporaryDirectory() as folder:
+            script = Path(folder, "key.cmake")
+            script.write_text(f"include({newlib.TOOLCHAIN}/dependencies.cmake)\n"
+                              "ringside_newlib_folder(folder x86_64 x86_64-linux-gnu-gcc)\nmessage(STATUS \"${folder}\")\n")
+            output = subprocess.run(["cmake", "-P", str(script)], check=True, capture_output=True, text=True).stdout
+        self.assertEqual(output.strip().removeprefix("-- "), str(newlib.folder("x86_64")))
+
+
+class SampleDisk(unittest.TestCase):
+    def test_content(self):
+        with tempfile.TemporaryDirectory() as folder:
+            content, image = Path(folder, "content"), Path(folder, "image")
+            content.mkdir()
+            disk.write_content(content)
+            disk.make_tar_disk(content, image)
+            self.assertEqual(image.stat().st_size % disk.MEBIBYTE, 0)
+            self.assertEqual(image.read_bytes()[257:263], b"ustar\0")
+            with tarfile.open(image) as archive:
+                names = archive.getnames()
+                self.assertIn("index.html", names)
+                self.assertEqual(archive.extractfile("text/words.txt").read(), (content / "text/words.txt").read_bytes())
+            first = image.read_bytes()
+            disk.make_tar_disk(content, image)
+            self.assertEqual(image.read_bytes(), first)
+            page = (content / "index.html").read_text()
+            for name in names:
+                if name.startswith("pictures/"):
+                    self.assertIn(name, page + "pictures/")
+
+
+if __name__ == "__main__":
+    unittest.main()
