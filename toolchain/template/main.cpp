@@ -4,7 +4,7 @@
 
 int main() {
     for (ringside::Disk& disk : ringside::disks()) {
-        std::printf("disk %s: %llu bytes\n", disk.name(), static_cast<unsigned long long>(disk.size()));
+        std::printf("disk %s: %llu bytes\n", disk.name(), static_cast<unsigned long long>(disk.bytes()));
     }
     std::printf("@NAME@ is running\n");
     return 0;
