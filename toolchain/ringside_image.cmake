@@ -46,9 +46,10 @@ function(ringside_add_image)
     endif()
     # The whole kernel is named, not only what the program refers to: newlib refers back to it (locks, system calls), and an archive that is
     # searched too late would leave newlib's own dummies in place. --gc-sections drops what nobody reaches.
-    target_link_libraries(${target} PRIVATE ${image_NAME}_objects $<LINK_LIBRARY:WHOLE_ARCHIVE,ringside::kernel> ${image_LINK}
-      -Wl,--start-group ${RINGSIDE_NEWLIB}/lib/libc.a ${RINGSIDE_NEWLIB}/lib/libm.a -lgcc -Wl,--end-group)
+    target_sources(${target} PRIVATE $<TARGET_OBJECTS:${image_NAME}_objects>)
+    target_link_libraries(${target} PRIVATE -Wl,--whole-archive $<TARGET_FILE:ringside::kernel> -Wl,--no-whole-archive ${image_LINK}
+      ringside::drivers ringside_lwip -Wl,--start-group ${RINGSIDE_NEWLIB}/lib/libc.a ${RINGSIDE_NEWLIB}/lib/libm.a -lgcc -Wl,--end-group)
     target_link_options(${target} PRIVATE -T ${script} -Wl,-Map=${CMAKE_CURRENT_BINARY_DIR}/${target}.map)
-    set_target_properties(${target} PROPERTIES LINK_DEPENDS ${script})
+    set_target_properties(${target} PROPERTIES LINK_DEPENDS "${script};$<TARGET_FILE:ringside::kernel>")
   endforeach()
 endfunction()
