@@ -1,29 +1,39 @@
 """`ringside build`: configure once, then build what has changed, in build/PRESET."""
 
+import hashlib
 import os
 import shutil
 import subprocess
 
-from . import lwip, setup
+from . import lwip, newlib, setup
 from .messages import UserError, say
 from .paths import ROOT, build_folder
 
 PRESETS = ["x86_64", "host"]
 
 
+def _base(preset):
+    """What a build folder was configured against; with anything else it has to be made anew."""
+    toolchain = ROOT / "toolchain" / f"{preset}.cmake"
+    if not toolchain.exists():
+        return "host\n"
+    return f"{newlib.folder(preset)}\n{lwip.folder()}\n{hashlib.sha256(toolchain.read_bytes()).hexdigest()}\n"
+
+
 def configure(preset, folder=None):
     folder = folder or build_folder(preset)
-    if (folder / "build.ninja").exists():
+    stamp, base = folder / "ringside-base.txt", _base(preset)
+    if stamp.exists() and stamp.read_text() == base and (folder / "build.ninja").exists():
         return
-    # A configure step that failed leaves a cache with the wrong answers in it.
-    if (folder / "CMakeCache.txt").exists():
-        shutil.rmtree(folder)
+    # A folder of another C library or of another toolchain file, or one whose configuration was cut short, has wrong answers in its cache.
+    shutil.rmtree(folder, ignore_errors=True)
     command = ["cmake", "--preset", preset, "-B", str(folder)]
     if os.environ.get("LWIP_SOURCE"):
         command.append(f"-DLWIP_SOURCE={lwip.folder()}")
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     if run.returncode != 0:
         raise UserError(f"cmake could not configure {preset}:\n{run.stdout}{run.stderr}".rstrip())
+    stamp.write_text(base)
 
 
 def build(preset, targets=(), folder=None, quiet=True):
