@@ -57,14 +57,17 @@ def ensure(packages):
         _apt(prefix, ["update", "-q"], file, progress, wanted)
         progress.done()
         progress = Progress("packages", 90)
-        _apt(prefix, ["install", "-y", "-q", "--no-install-recommends", "-o", "APT::Status-Fd=1", "-o", "Dpkg::Use-Pty=0", *wanted],
+        _apt(prefix, ["install", "-y", "-q", "--no-install-recommends", "-o", "APT::Status-Fd=3", "-o", "Dpkg::Use-Pty=0", *wanted],
              file, progress, wanted)
         progress.done()
     return True
 
 
 def _apt(prefix, arguments, log, progress, wanted):
-    command = [*prefix, "env", "DEBIAN_FRONTEND=noninteractive", "LC_ALL=C", "apt-get", "-o", "DPkg::Lock::Timeout=300", *arguments]
+    # Descriptor 3 is opened by a shell behind sudo, which would close ours. Not 1: apt closes the status descriptor for dpkg, and a package's
+    # script that prints something would fail.
+    command = [*prefix, "sh", "-c", 'exec env DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -o DPkg::Lock::Timeout=300 "$@" 3>&1', "apt-get",
+               *arguments]
     process = subprocess.Popen(command, stdin=None if prefix == ["sudo"] else subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True, errors="replace")
     errors = []
