@@ -1,0 +1,76 @@
+#include "drivers/bus/pci_bus.hpp"
+
+namespace virtio {
+namespace {
+
+constexpr std::uint16_t kIdentity = 0x00;
+constexpr std::uint16_t kSecondaryBus = 0x19;
+constexpr std::uint8_t kMultiFunction = 0x80;
+constexpr std::uint8_t kBridge = 0x01;
+
+} // namespace
+
+void PciBus::look(PciPlatform& platform, const PciAddress& address, const PciListener& listener) noexcept {
+    const PciFunction function{platform, address};
+    const std::uint32_t identity = function.read(kIdentity, 4);
+    for (Known& known : std::span{known_}.first(known_count_)) {
+        if (known.address != address || known.identity != identity) continue;
+        known.seen = true;
+        return;
+    }
+    if (known_count_ == kMostFunctions) {
+        overflow_ = true;
+        return;
+    }
+    known_[known_count_++] = {address, identity, true};
+    if (listener.added != nullptr) listener.added(listener.context, function);
+}
+
+Result<> PciBus::scan(PciPlatform& platform, const Range& range, const PciListener& listener) noexcept {
+    overflow_ = false;
+    for (Known& known : std::span{known_}.first(known_count_)) known.seen = false;
+
+    // Buses still to be visited, as bits: a bridge that points back (or at itself) adds nothing.
+    std::array<std::uint64_t, 4> wanted{};
+    std::array<std::uint64_t, 4> visited{};
+    const auto want = [&](unsigned bus) {
+        if (bus >= range.first_bus && bus <= range.last_bus) wanted[bus / 64] |= std::uint64_t{1} << (bus % 64);
+    };
+    want(range.first_bus);
+    for (bool again = true; again;) {
+        again = false;
+        for (unsigned bus = 0; bus < 256; ++bus) {
+            const std::uint64_t bit = std::uint64_t{1} << (bus % 64);
+            if ((wanted[bus / 64] & bit) == 0 || (visited[bus / 64] & bit) != 0) continue;
+            visited[bus / 64] |= bit;
+            again = true;
+            for (unsigned slot = 0; slot < 32; ++slot) {
+                unsigned functions = 1;
+                for (unsigned number = 0; number < functions; ++number) {
+                    const PciAddress address{range.segment, static_cast<std::uint8_t>(bus), static_cast<std::uint8_t>(slot),
+                                             static_cast<std::uint8_t>(number)};
+                    const PciFunction function{platform, address};
+                    if (function.vendor() == 0xffff) continue;
+                    const std::uint8_t header = function.header_type();
+                    if (number == 0 && (header & kMultiFunction) != 0) functions = 8;
+                    if ((header & 0x7f) == kBridge) want(function.read(kSecondaryBus, 1));
+                    look(platform, address, listener);
+                }
+            }
+        }
+    }
+
+    for (std::size_t i = 0; i < known_count_;) {
+        if (known_[i].seen) {
+            ++i;
+            continue;
+        }
+        const PciAddress address = known_[i].address;
+        known_[i] = known_[--known_count_];
+        if (listener.removed != nullptr) listener.removed(listener.context, address);
+    }
+    if (overflow_) return fail(Error::out_of_memory);
+    return {};
+}
+
+} // namespace virtio

@@ -1,0 +1,118 @@
+#include "libvirtio/transport/mmio.hpp"
+
+#include <ringside/arch/io.hpp>
+
+namespace virtio {
+
+using namespace mmio_abi;
+
+std::uint32_t MmioTransport::read(std::size_t offset) const noexcept { return arch::mmio_read32(base_ + offset); }
+void MmioTransport::write(std::size_t offset, std::uint32_t value) const noexcept { arch::mmio_write32(base_ + offset, value); }
+void MmioTransport::write64(std::size_t offset, std::uint64_t value) const noexcept {
+    write(offset, static_cast<std::uint32_t>(value));
+    write(offset + 4, static_cast<std::uint32_t>(value >> 32));
+}
+
+Result<> MmioTransport::open(Platform& platform, std::uintptr_t base, std::size_t size, Line line) noexcept {
+    if (base_ != 0) return fail(Error::already_started);
+    if (base == 0 || base % 4 != 0 || size < kConfig) return fail(Error::invalid_argument);
+    // The order of the checks is the specification's (4.2.3.1.1): magic, version, and only then the device id.
+    if (arch::mmio_read32(base + kMagic) != kMagicNumber) return fail(Error::bad_magic);
+    if (arch::mmio_read32(base + kVersion) != 2) return fail(Error::bad_version);
+    if (arch::mmio_read32(base + kDeviceId) == 0) return fail(Error::no_device);
+    platform_ = &platform;
+    base_ = base;
+    size_ = size;
+    line_ = line;
+    return {};
+}
+
+Result<DeviceIdentity> MmioTransport::identity() noexcept {
+    if (base_ == 0) return fail(Error::not_started);
+    if (gone()) return fail(Error::device_gone);
+    return DeviceIdentity{read(kDeviceId), read(kVendorId)};
+}
+
+Result<std::uint8_t> MmioTransport::status() noexcept {
+    const std::uint32_t value = read(kStatus);
+    if (value == 0xffff'ffffu) return fail(Error::device_gone);
+    return static_cast<std::uint8_t>(value);
+}
+
+Result<> MmioTransport::set_status(std::uint8_t value) noexcept {
+    write(kStatus, value);
+    return {};
+}
+
+Result<std::uint32_t> MmioTransport::device_features(unsigned word) noexcept {
+    write(kDeviceFeaturesSelect, word);
+    const std::uint32_t value = read(kDeviceFeatures);
+    if (value == 0xffff'ffffu && gone()) return fail(Error::device_gone);
+    return value;
+}
+
+Result<> MmioTransport::set_driver_features(unsigned word, std::uint32_t value) noexcept {
+    write(kDriverFeaturesSelect, word);
+    write(kDriverFeatures, value);
+    return {};
+}
+
+Result<std::uint32_t> MmioTransport::read_config(std::size_t offset, unsigned width) noexcept {
+    if (offset > config_size() || width > config_size() - offset) return fail(Error::out_of_range);
+    const std::uintptr_t at = base_ + kConfig + offset;
+    switch (width) {
+    case 1: return std::uint32_t{arch::mmio_read8(at)};
+    case 2: return std::uint32_t{arch::mmio_read16(at)};
+    case 4: return arch::mmio_read32(at);
+    default: return fail(Error::invalid_argument);
+    }
+}
+
+Result<> MmioTransport::write_config(std::size_t offset, unsigned width, std::uint32_t value) noexcept {
+    if (offset > config_size() || width > config_size() - offset) return fail(Error::out_of_range);
+    const std::uintptr_t at = base_ + kConfig + offset;
+    switch (width) {
+    case 1: arch::mmio_write8(at, static_cast<std::uint8_t>(value)); return {};
+    case 2: arch::mmio_write16(at, static_cast<std::uint16_t>(value)); return {};
+    case 4: arch::mmio_write32(at, value); return {};
+    default: return fail(Error::invalid_argument);
+    }
+}
+
+Result<std::uint32_t> MmioTransport::config_generation() noexcept { return read(kConfigGeneration); }
+
+Result<std::uint32_t> MmioTransport::queue_maximum(std::uint16_t index) noexcept {
+    write(kQueueSelect, index);
+    const std::uint32_t maximum = read(kQueueMaximum);
+    if (maximum == 0xffff'ffffu && gone()) return fail(Error::device_gone);
+    return maximum;
+}
+
+Result<QueueGrant> MmioTransport::queue_enable(std::uint16_t index, const QueueSetup& setup) noexcept {
+    write(kQueueSelect, index);
+    if (read(kQueueReady) != 0) return fail(Error::queue_unavailable);
+    if (setup.size > read(kQueueMaximum)) return fail(Error::queue_size_invalid);
+    write(kQueueSize, setup.size);
+    write64(kQueueDescriptor, setup.descriptor.value);
+    write64(kQueueDriver, setup.driver.value);
+    write64(kQueueDevice, setup.device.value);
+    write(kQueueReady, 1);
+    return QueueGrant{Doorbell::at(Doorbell::Kind::mmio32, base_ + kQueueNotify, index, setup.notification_data), setup.vector};
+}
+
+Result<> MmioTransport::queue_reset(std::uint16_t index, std::uint64_t deadline_ns) noexcept {
+    write(kQueueSelect, index);
+    write(kQueueReset, 1);
+    while (read(kQueueReset) != 0) {
+        if (platform_->now_ns() >= deadline_ns) return fail(Error::reset_timeout);
+        arch::relax();
+    }
+    return {};
+}
+
+Result<> MmioTransport::connect_line(const InterruptTarget&) noexcept {
+    if (line_ == Line::absent) return fail(Error::interrupt_unavailable);
+    return {};
+}
+
+} // namespace virtio
