@@ -4,6 +4,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_mmio.h>
 #include <linux/virtio_pci.h>
+#define VIRTIO_RING_NO_LEGACY // the legacy helpers are not C++
 #include <linux/virtio_ring.h>
 
 #include <cstddef>
