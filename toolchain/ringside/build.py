@@ -1,5 +1,7 @@
 """`ringside build`: configure once, then build what has changed, in build/PRESET."""
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
@@ -20,8 +22,7 @@ def _base(preset):
     return f"{newlib.folder(preset)}\n{lwip.folder()}\n{hashlib.sha256(toolchain.read_bytes()).hexdigest()}\n"
 
 
-def configure(preset, folder=None):
-    folder = folder or build_folder(preset)
+def configure(preset, folder):
     stamp, base = folder / "ringside-base.txt", _base(preset)
     if stamp.exists() and stamp.read_text() == base and (folder / "build.ninja").exists():
         return
@@ -36,10 +37,24 @@ def configure(preset, folder=None):
     stamp.write_text(base)
 
 
+@contextlib.contextmanager
+def _lock(folder):
+    """Two builds of one folder at once (two terminals, two tests) would write over each other."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.parent / f".{folder.name}.lock", "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def build(preset, targets=(), folder=None, quiet=True):
     """Builds; the output is shown when something goes wrong (or always)."""
-    configure(preset, folder)
     folder = folder or build_folder(preset)
+    with _lock(folder):
+        _build(preset, targets, folder, quiet)
+
+
+def _build(preset, targets, folder, quiet):
+    configure(preset, folder)
     command = ["cmake", "--build", str(folder), *(["--target", *targets] if targets else [])]
     run = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE if quiet else None, stderr=subprocess.STDOUT if quiet else None,
                          text=True, errors="replace")

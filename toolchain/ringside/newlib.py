@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 
 from .messages import Progress, UserError
@@ -31,19 +32,21 @@ def folder(arch):
 
 
 def ensure(arch):
-    """Builds it if it is not there. A build that was killed leaves a scratch folder only, which the next one removes."""
+    """Builds it if it is not there. A build that was killed leaves a scratch folder at most, which the next one removes."""
     result = folder(arch)
     if (result / "lib" / "libc.a").exists():
         return False
-    work = cache_folder() / "newlib-work"
-    shutil.rmtree(work, ignore_errors=True)
+    # A folder of this build alone: processes of one that was killed may still be writing into theirs.
+    for stale in cache_folder().glob("newlib-work-*"):
+        shutil.rmtree(stale, ignore_errors=True)
+    work = cache_folder() / f"newlib-work-{os.getpid()}"
     work.mkdir(parents=True)
     log = cache_folder() / "newlib-build.log"
     progress = Progress(f"newlib for {arch}", 60)
     lines = 0
     with open(log, "w", encoding="utf-8", errors="replace") as file:
         process = subprocess.Popen([str(SCRIPT), arch, archive(), str(work), str(result)], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True)
         try:
             for line in process.stdout:
                 file.write(line)
@@ -52,7 +55,8 @@ def ensure(arch):
             status = process.wait()
         finally:
             if process.poll() is None:
-                process.kill()
+                # make and the compilers, too
+                os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
             shutil.rmtree(work, ignore_errors=True)
     if status != 0 or not (result / "lib" / "libc.a").exists():
