@@ -32,8 +32,8 @@ struct BootInfo {
     std::array<MemoryRegion, 64> memory{};
     std::size_t memory_count = 0;
     const char* command_line = "";
-    std::uint64_t rsdp = 0;  ///< physical address of a checked ACPI root pointer, 0 if there is none
-    std::uint64_t mp_table = 0;  ///< physical address of a checked MP floating pointer structure, 0 if there is none
+    std::uint64_t rsdp = 0;     ///< physical address of a checked ACPI root pointer, 0 if there is none
+    std::uint64_t mp_table = 0; ///< physical address of a checked MP floating pointer structure, 0 if there is none
     std::array<BootModule, 8> modules{};
     std::size_t module_count = 0;
 };
@@ -45,4 +45,4 @@ struct BootInfo {
     return std::span(boot_info().memory).first(boot_info().memory_count);
 }
 
-}  // namespace kernel
+} // namespace kernel

@@ -27,4 +27,4 @@ void make_context(Context& context, void* stack_top, void (*entry)(void*), void*
     context.stack_pointer = frame;
 }
 
-}  // namespace arch
+} // namespace arch

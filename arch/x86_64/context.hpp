@@ -17,4 +17,4 @@ inline void switch_context(Context& from, Context& to) noexcept { ringside_switc
 /// `stack_top` is the end of the stack (16-byte aligned); `entry` must not return (a return panics).
 void make_context(Context& context, void* stack_top, void (*entry)(void*), void* argument) noexcept;
 
-}  // namespace arch
+} // namespace arch

@@ -13,7 +13,7 @@ struct ExceptionFrame {
     std::uint64_t rip, cs, rflags, rsp, ss;
 };
 
-}  // namespace arch
+} // namespace arch
 
 extern "C" {
 
@@ -28,4 +28,11 @@ void kernel_interrupt(std::uint64_t vector);
 
 /// A task's entry function returned.
 [[noreturn]] void ringside_task_returned();
+
+// Places in the image, from the linker script and the entry stub. Addresses only.
+extern const char ringside_image_start[], ringside_image_end[];
+extern const char ringside_text_start[], ringside_text_end[];
+extern const char ringside_rodata_start[], ringside_rodata_end[];
+extern const char ringside_data_start[];
+extern char ringside_boot_stack_guard[], ringside_boot_stack[], ringside_boot_stack_top[];
 }

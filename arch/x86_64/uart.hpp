@@ -10,4 +10,7 @@ namespace arch {
 /// Newlines become CR LF. Without a UART (the port reads all ones) nothing is written.
 void early_write(const char* text, std::size_t size) noexcept;
 
-}  // namespace arch
+/// The next byte received, or -1: there is none now (or no UART).
+[[nodiscard]] int early_read() noexcept;
+
+} // namespace arch

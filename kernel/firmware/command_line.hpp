@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -15,16 +16,16 @@ namespace kernel {
 
 struct CommandLineWord {
     std::string_view key;
-    std::string_view value;  ///< without its outer quotes
-    bool has_value = false;  ///< "key=" has an empty one, "key" has none
+    std::string_view value; ///< without its outer quotes
+    bool has_value = false; ///< "key=" has an empty one, "key" has none
 };
 
 class CommandLine {
-   public:
+public:
     constexpr explicit CommandLine(std::string_view text) noexcept : text_(text) {}
 
     class Iterator {
-       public:
+    public:
         using value_type = CommandLineWord;
         using difference_type = std::ptrdiff_t;
         constexpr Iterator() noexcept = default;
@@ -35,9 +36,11 @@ class CommandLine {
             next();
             return *this;
         }
-        bool operator==(const Iterator& other) const noexcept { return done_ == other.done_ && (done_ || rest_.data() == other.rest_.data()); }
+        bool operator==(const Iterator& other) const noexcept {
+            return done_ == other.done_ && (done_ || rest_.data() == other.rest_.data());
+        }
 
-       private:
+    private:
         void next() noexcept;
         std::string_view rest_;
         CommandLineWord word_;
@@ -51,7 +54,7 @@ class CommandLine {
     /// What stands behind the word "--", unparsed; empty without it.
     [[nodiscard]] std::string_view program_arguments() const noexcept;
 
-   private:
+private:
     std::string_view text_;
 };
 
@@ -62,10 +65,10 @@ class CommandLine {
 /// Decodes %41 to A. Returns what was written to `out`; nothing if it does not fit or a % is not followed by two hexadecimal digits.
 [[nodiscard]] std::optional<std::string_view> percent_decode(std::string_view text, std::span<char> out) noexcept;
 
-/// The next program argument, quotes removed in place of `out` semantics: returns a view into `text` and advances it; nothing at the end.
+/// The next word of a program's arguments, without its outer quotes; advances `text`; nothing at the end.
 [[nodiscard]] std::optional<std::string_view> next_argument(std::string_view& text) noexcept;
 
 /// Unsigned number, decimal or 0x...; nothing if any character is not a digit or it overflows.
 [[nodiscard]] std::optional<std::uint64_t> parse_number(std::string_view text) noexcept;
 
-}  // namespace kernel
+} // namespace kernel

@@ -69,7 +69,7 @@ void enable_and_halt() noexcept;
 
 /// Interrupts off for a scope, then as they were.
 class [[nodiscard]] InterruptGuard {
-   public:
+public:
     InterruptGuard() noexcept : were_enabled_(interrupts_enabled()) { disable_interrupts(); }
     ~InterruptGuard() {
         if (were_enabled_) enable_interrupts();
@@ -77,8 +77,8 @@ class [[nodiscard]] InterruptGuard {
     InterruptGuard(const InterruptGuard&) = delete;
     InterruptGuard& operator=(const InterruptGuard&) = delete;
 
-   private:
+private:
     bool were_enabled_;
 };
 
-}  // namespace kernel
+} // namespace kernel

@@ -26,7 +26,13 @@ enum class Protection : std::uint8_t { none, read, read_write, read_execute };
 /// Names a guard page so that the page-fault report can say whose stack overflowed; name must outlive the guard. nullptr forgets it.
 void name_guard_page(const void* page, const char* name);
 
+/// The name given to the guard page that contains the address, or nullptr.
+[[nodiscard]] const char* guard_page_owner(std::uint64_t address) noexcept;
+
+/// What may be done with the address now.
+[[nodiscard]] Protection protection_of(std::uint64_t address) noexcept;
+
 /// True if the address can be read without a fault (panic and backtrace use it).
 [[nodiscard]] bool is_readable(const void* address, std::size_t size) noexcept;
 
-}  // namespace kernel
+} // namespace kernel

@@ -13,10 +13,10 @@ namespace kernel {
 [[nodiscard]] void* heap_extend(std::ptrdiff_t increment);
 
 struct HeapStatistics {
-    std::size_t bytes = 0;    ///< between start and break, all parts
-    std::size_t maximum = 0;  ///< highest value of bytes so far
-    std::size_t reserve = 0;  ///< bytes that the heap leaves for DMA and stacks
+    std::size_t bytes = 0;   ///< between start and break, all parts
+    std::size_t maximum = 0; ///< highest value of bytes so far
+    std::size_t reserve = 0; ///< bytes that the heap leaves for DMA and stacks
 };
 [[nodiscard]] HeapStatistics heap_statistics();
 
-}  // namespace kernel
+} // namespace kernel

@@ -26,10 +26,10 @@ inline constexpr std::size_t kPageSize = 4096;
 void free_pages(void* first, std::size_t count);
 
 struct PageStatistics {
-    std::size_t total = 0;        ///< pages that the allocator manages (usable RAM less kernel image, modules and its own tables)
-    std::size_t free = 0;         ///< pages that can be allocated now
-    std::size_t largest_run = 0;  ///< longest contiguous free run
-    std::size_t ballooned = 0;    ///< pages lent to the host by the balloon
+    std::size_t total = 0;       ///< pages that the allocator manages (usable RAM less kernel image, modules and its own tables)
+    std::size_t free = 0;        ///< pages that can be allocated now
+    std::size_t largest_run = 0; ///< longest contiguous free run
+    std::size_t ballooned = 0;   ///< pages lent to the host by the balloon
 };
 [[nodiscard]] PageStatistics page_statistics();
 /// The balloon driver reports what it took (+) or gave back (-), for the statistics only.
@@ -49,4 +49,4 @@ inline constexpr std::size_t kReportBlockPages = 512;
 enum class ReportOutcome : std::uint8_t { reported, not_reported };
 void return_isolated_run(PageRun run, ReportOutcome outcome);
 
-}  // namespace kernel
+} // namespace kernel

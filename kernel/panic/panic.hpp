@@ -17,8 +17,10 @@ inline constexpr int kPanicStatus = 101;
 /// %s %d %i %u %x %c %p %% with l, ll, z, width and zero padding; anything else is printed as it stands.
 [[noreturn, gnu::format(printf, 1, 2)]] void panic(const char* format, ...);
 
-/// Same, for a place that is not the caller: the backtrace starts at the frame pointer and address given.
-[[noreturn]] void panic_at(std::string_view message, const void* frame_pointer, std::uintptr_t instruction);
+// The two halves, for a report with more in it than one line: begin_panic prints "PANIC: " (a second panic while one is being
+// reported is cut short), end_panic prints the backtrace from a frame pointer and instruction on, and powers off.
+void begin_panic() noexcept;
+[[noreturn]] void end_panic(const void* frame_pointer, std::uintptr_t instruction) noexcept;
 
 using EmergencyWriter = void (*)(const char* text, std::size_t size);
 void set_emergency_writer(EmergencyWriter writer) noexcept;
@@ -27,7 +29,7 @@ void set_emergency_writer(EmergencyWriter writer) noexcept;
 void emergency_write(std::string_view text) noexcept;
 [[gnu::format(printf, 1, 2)]] void emergency_print(const char* format, ...) noexcept;
 
-/// Prints where the calling chain came from, one "  #n address symbol+offset" line each.
+/// Prints one "  #n address symbol+offset" line for `instruction` (unless 0) and for every caller found from the frame pointer on.
 void print_backtrace(const void* frame_pointer, std::uintptr_t instruction) noexcept;
 
-}  // namespace kernel
+} // namespace kernel

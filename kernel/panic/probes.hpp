@@ -13,7 +13,7 @@ namespace kernel {
 
 struct Probe {
     std::string_view name;
-    std::string_view expected;  ///< words that the panic must contain
+    std::string_view expected; ///< words that the panic must contain
     void (*run)();
 };
 
@@ -23,4 +23,4 @@ struct Probe {
 /// not_found for an unknown name; io_error if the probe came back (the protection has a hole).
 [[nodiscard]] virtio::Result<> run_probe(std::string_view name);
 
-}  // namespace kernel
+} // namespace kernel

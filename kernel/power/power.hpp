@@ -28,4 +28,4 @@ namespace kernel {
 /// "acpi-s5", "ged", "reset": how power_off will do it, for the log.
 [[nodiscard]] const char* power_method() noexcept;
 
-}  // namespace kernel
+} // namespace kernel

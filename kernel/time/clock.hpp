@@ -27,11 +27,11 @@ void arm_timer(std::uint64_t deadline_ns) noexcept;
 /// Where the rate came from ("kvmclock", "cpuid", "pit", ...) and how much was found.
 struct ClockInfo {
     const char* source = "none";
-    std::uint64_t counter_hz = 0;      ///< time stamp counter
-    std::uint64_t timer_hz = 0;        ///< local APIC timer, 0 with TSC deadline
+    std::uint64_t counter_hz = 0; ///< time stamp counter
+    std::uint64_t timer_hz = 0;   ///< local APIC timer, 0 with TSC deadline
     bool tsc_deadline = false;
-    std::uint64_t calibration_ns = 0;  ///< time asleep while measuring
+    std::uint64_t calibration_ns = 0; ///< time asleep while measuring
 };
 [[nodiscard]] ClockInfo clock_info() noexcept;
 
-}  // namespace kernel
+} // namespace kernel

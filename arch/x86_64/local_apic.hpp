@@ -1,0 +1,45 @@
+// The local APIC of the boot processor: end of interrupt, its one-shot timer, MSI messages to it. x2APIC mode only where the
+// firmware already switched to it (it cannot be switched back); else the memory-mapped registers, which the kernel maps.
+// end_of_interrupt() is for interrupt context, the rest for task context.
+//
+//     arch::local_apic().start(registers, /*spurious*/ 0xff);
+#pragma once
+
+#include <cstdint>
+
+namespace arch {
+
+class LocalApic {
+public:
+    enum class TimerMode : std::uint8_t { one_shot, tsc_deadline };
+
+    /// Where the memory-mapped registers are (to be mapped uncached), 0 in x2APIC mode.
+    [[nodiscard]] static std::uint64_t registers_address() noexcept;
+
+    /// `registers` is ignored in x2APIC mode. Masks everything but the spurious vector.
+    void start(volatile void* registers, std::uint8_t spurious_vector) noexcept;
+
+    [[nodiscard]] std::uint32_t id() const noexcept;
+    [[nodiscard]] bool is_x2apic() const noexcept { return registers_ == nullptr; }
+
+    void end_of_interrupt() const noexcept { write(kEndOfInterrupt, 0); }
+
+    void start_timer(std::uint8_t vector, TimerMode mode) const noexcept;
+    /// One-shot mode: counts down from `ticks` (0 stops).
+    void set_timer_count(std::uint32_t ticks) const noexcept { write(kInitialCount, ticks); }
+    [[nodiscard]] std::uint32_t timer_count() const noexcept { return read(kCurrentCount); }
+
+private:
+    static constexpr std::uint32_t kEndOfInterrupt = 0xb0, kInitialCount = 0x380, kCurrentCount = 0x390;
+    static constexpr std::uint32_t kX2apicBase = 0x800;
+
+    [[nodiscard]] std::uint32_t read(std::uint32_t reg) const noexcept;
+    void write(std::uint32_t reg, std::uint32_t value) const noexcept;
+
+    std::uintptr_t address_ = 0;
+    volatile void* registers_ = nullptr;
+};
+
+[[nodiscard]] LocalApic& local_apic() noexcept;
+
+} // namespace arch

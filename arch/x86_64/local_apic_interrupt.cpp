@@ -1,0 +1,66 @@
+#include <ringside/arch/io.hpp>
+
+#include "arch/x86_64/cpu.hpp"
+#include "arch/x86_64/local_apic.hpp"
+
+namespace arch {
+namespace {
+
+constexpr std::uint32_t kApicBaseMsr = 0x1b;
+constexpr std::uint64_t kApicEnabled = 1 << 11, kX2apicEnabled = 1 << 10, kBaseMask = 0x000ffffffffff000;
+
+constexpr std::uint32_t kId = 0x20, kTaskPriority = 0x80, kSpurious = 0xf0, kErrorStatus = 0x280, kTimer = 0x320, kThermal = 0x330,
+                        kPerformance = 0x340, kLint0 = 0x350, kLint1 = 0x360, kError = 0x370, kDivide = 0x3e0, kVersion = 0x30;
+constexpr std::uint32_t kMasked = 1 << 16, kNmi = 4 << 8, kSoftwareEnable = 1 << 8, kTscDeadlineMode = 2 << 17, kDivideBy1 = 0xb;
+
+LocalApic instance;
+
+} // namespace
+
+LocalApic& local_apic() noexcept { return instance; }
+
+std::uint64_t LocalApic::registers_address() noexcept {
+    const std::uint64_t base = read_msr(kApicBaseMsr);
+    return (base & kX2apicEnabled) != 0 ? 0 : base & kBaseMask;
+}
+
+std::uint32_t LocalApic::read(std::uint32_t reg) const noexcept {
+    return registers_ != nullptr ? mmio_read32(address_ + reg) : static_cast<std::uint32_t>(read_msr(kX2apicBase + (reg >> 4)));
+}
+
+void LocalApic::write(std::uint32_t reg, std::uint32_t value) const noexcept {
+    if (registers_ != nullptr)
+        mmio_write32(address_ + reg, value);
+    else
+        write_msr(kX2apicBase + (reg >> 4), value);
+}
+
+void LocalApic::start(volatile void* registers, std::uint8_t spurious_vector) noexcept {
+    const bool x2apic = (read_msr(kApicBaseMsr) & kX2apicEnabled) != 0;
+    registers_ = x2apic ? nullptr : registers;
+    address_ = reinterpret_cast<std::uintptr_t>(registers);
+    write_msr(kApicBaseMsr, read_msr(kApicBaseMsr) | kApicEnabled);
+
+    const std::uint32_t highest_entry = read(kVersion) >> 16 & 0xff;
+    write(kSpurious, kSoftwareEnable | spurious_vector);
+    write(kTimer, kMasked);
+    write(kLint0, kMasked); // the PIC's line; every interrupt comes through an I/O APIC or as a message
+    write(kLint1, kNmi);
+    write(kError, kMasked);
+    if (highest_entry >= 4) write(kPerformance, kMasked);
+    if (highest_entry >= 5) write(kThermal, kMasked);
+    write(kErrorStatus, 0);
+    write(kTaskPriority, 0);
+    write(kEndOfInterrupt, 0);
+}
+
+std::uint32_t LocalApic::id() const noexcept { return is_x2apic() ? read(kId) : read(kId) >> 24; }
+
+void LocalApic::start_timer(std::uint8_t vector, TimerMode mode) const noexcept {
+    write(kDivide, kDivideBy1);
+    write(kTimer, vector | (mode == TimerMode::tsc_deadline ? kTscDeadlineMode : 0));
+    // The mode must be visible before the first deadline is written (Intel SDM, 11.5.4.1).
+    if (mode == TimerMode::tsc_deadline) asm volatile("mfence" : : : "memory");
+}
+
+} // namespace arch

@@ -1,0 +1,26 @@
+// The machine's ACPI tables: found through the root pointer, mapped read-only, checked. Task context, after start_memory().
+//
+//     if (auto mcfg = kernel::acpi::find_table("MCFG")) ... kernel::acpi::config_space(*mcfg, 0)
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "kernel/firmware/acpi_tables.hpp"
+#include "kernel/firmware/mp_table.hpp"
+
+namespace kernel {
+
+namespace acpi {
+/// The first table with this signature; nothing if there is no ACPI, no such table, or its checksum is wrong.
+[[nodiscard]] std::optional<Bytes> find_table(std::string_view signature);
+/// The table at an address (the DSDT, which only the FADT knows).
+[[nodiscard]] std::optional<Bytes> table_at(std::uint64_t address, std::string_view signature);
+} // namespace acpi
+
+namespace mp {
+/// The machine's MP table, if it has one and no ACPI.
+[[nodiscard]] std::optional<Table> find_table();
+} // namespace mp
+
+} // namespace kernel

@@ -1,0 +1,33 @@
+// Bounds-checked little-endian reads from firmware tables: what is not there reads as zero, so that a short table is one with
+// empty fields. Any context.
+//
+//     const auto length = kernel::wire_read<std::uint32_t>(table, 4);
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string_view>
+
+namespace kernel {
+
+template<std::unsigned_integral T> [[nodiscard]] T wire_read(std::span<const std::byte> bytes, std::size_t offset) noexcept {
+    T value = 0;
+    if (offset <= bytes.size() && sizeof value <= bytes.size() - offset) std::memcpy(&value, bytes.data() + offset, sizeof value);
+    return value;
+}
+
+[[nodiscard]] inline bool wire_starts_with(std::span<const std::byte> bytes, std::size_t offset, std::string_view text) noexcept {
+    return offset <= bytes.size() && text.size() <= bytes.size() - offset &&
+           std::memcmp(bytes.data() + offset, text.data(), text.size()) == 0;
+}
+
+[[nodiscard]] inline bool sums_to_zero(std::span<const std::byte> bytes) noexcept {
+    std::uint8_t sum = 0;
+    for (const std::byte byte : bytes) sum = static_cast<std::uint8_t>(sum + static_cast<std::uint8_t>(byte));
+    return sum == 0;
+}
+
+} // namespace kernel

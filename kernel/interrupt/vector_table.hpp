@@ -1,0 +1,26 @@
+// Inside kernel/interrupt only: the table between the entry stubs and the handlers. dispatch_interrupt.cpp reads it in interrupt
+// context, interrupts.cpp writes it with interrupts off.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "kernel/interrupt/interrupts.hpp"
+
+namespace kernel::interrupt {
+
+struct Slot {
+    InterruptHandler handler = nullptr;
+    void* context = nullptr;
+    std::uint64_t count = 0;
+    const char* name = nullptr;
+};
+static_assert(sizeof(Slot) == 32, "the dispatcher indexes with a shift");
+
+// Below: exceptions, then a block on which the masked PIC's spurious interrupts would arrive. Above: the spurious vector.
+inline constexpr std::uint8_t kPicBase = 0x20, kFirstVector = 0x30, kLastVector = 0xef, kSpuriousVector = 0xff;
+
+extern std::array<Slot, 256> slots;
+extern std::uint64_t spurious_count;
+
+} // namespace kernel::interrupt

@@ -1,0 +1,132 @@
+#include "kernel/memory/pages.hpp"
+
+#include <algorithm>
+
+#include "arch/x86_64/kernel_hooks.hpp"
+#include "kernel/boot_info.hpp"
+#include "kernel/memory/memory_setup.hpp"
+#include "kernel/panic/panic.hpp"
+
+namespace kernel {
+namespace {
+
+// The first MiB is left alone: firmware keeps tables there, and later processors start there.
+constexpr std::uint64_t kLowest = 0x100000;
+// Only this much is mapped until the final page tables are loaded.
+constexpr std::uint64_t kEarlyMapped = std::uint64_t{4} << 30;
+// What the page tables can map, and far more than there is.
+constexpr std::uint64_t kHighest = std::uint64_t{1} << 46;
+
+PageAllocator allocator;
+std::size_t total_pages = 0;
+std::size_t ballooned_pages = 0;
+
+struct Range {
+    std::uint64_t begin;
+    std::uint64_t end;
+};
+
+constexpr std::uint64_t page_down(std::uint64_t address) noexcept { return address & ~std::uint64_t{kPageSize - 1}; }
+constexpr std::uint64_t page_up(std::uint64_t address) noexcept { return page_down(address + kPageSize - 1); }
+
+Range usable_range(const MemoryRegion& region) noexcept {
+    if (region.kind != MemoryKind::usable) return {0, 0};
+    const std::uint64_t begin = std::max(page_up(region.base), kLowest), end = std::min(page_down(region.base + region.size), kHighest);
+    return begin < end ? Range{begin, end} : Range{0, 0};
+}
+
+Range image_range() noexcept {
+    return {reinterpret_cast<std::uint64_t>(ringside_image_start), page_up(reinterpret_cast<std::uint64_t>(ringside_image_end))};
+}
+
+/// Calls visit(begin, end) for everything that must not be given out though a usable region may contain it.
+template<class Visit> void for_each_reserved(Visit visit) {
+    visit(image_range());
+    for (std::size_t i = 0; i < boot_info().module_count; ++i) {
+        const BootModule& module = boot_info().modules[i];
+        visit(Range{page_down(module.base), page_up(module.base + module.size)});
+    }
+    for (const MemoryRegion& region : memory_map())
+        if (region.kind != MemoryKind::usable) visit(Range{page_down(region.base), page_up(region.base + region.size)});
+}
+
+/// The first place in usable memory below 4 GiB where `bytes` fit beside everything reserved.
+Range find_room(std::uint64_t bytes) noexcept {
+    for (const MemoryRegion& region : memory_map()) {
+        const Range usable = usable_range(region);
+        const std::uint64_t end = std::min(usable.end, kEarlyMapped);
+        Range room{usable.begin, usable.begin + bytes};
+        // Each move goes up, and there are few reserved ranges: repeat until none is in the way.
+        for (bool moved = true; moved && room.end <= end;) {
+            moved = false;
+            for_each_reserved([&](Range reserved) {
+                if (reserved.begin < room.end && room.begin < reserved.end) {
+                    room = {reserved.end, reserved.end + bytes};
+                    moved = true;
+                }
+            });
+        }
+        if (usable.end != 0 && room.end <= end) return room;
+    }
+    return {0, 0};
+}
+
+std::size_t page_of(const void* address) noexcept { return reinterpret_cast<std::uintptr_t>(address) / kPageSize; }
+void* address_of(std::size_t page) noexcept { return reinterpret_cast<void*>(page * kPageSize); }
+
+} // namespace
+
+namespace memory {
+PageAllocator& page_allocator() noexcept { return allocator; }
+std::size_t managed_pages() noexcept { return total_pages; }
+} // namespace memory
+
+virtio::Result<> start_memory() {
+    std::uint64_t highest = 0;
+    for (const MemoryRegion& region : memory_map()) highest = std::max(highest, usable_range(region).end);
+    const std::size_t metadata_bytes = PageAllocator::metadata_bytes(highest / kPageSize);
+    const Range metadata = find_room(page_up(metadata_bytes));
+    if (metadata.end == 0) return virtio::fail(virtio::Error::out_of_memory);
+
+    allocator.start(highest / kPageSize, {reinterpret_cast<std::byte*>(metadata.begin), metadata_bytes});
+    for (const MemoryRegion& region : memory_map()) {
+        const Range usable = usable_range(region);
+        if (usable.end != 0) allocator.give(usable.begin / kPageSize, (usable.end - usable.begin) / kPageSize);
+    }
+    const auto take = [](Range range) { allocator.take(range.begin / kPageSize, (range.end - range.begin) / kPageSize); };
+    for_each_reserved(take);
+    take(metadata);
+    total_pages = allocator.free_pages();
+    return memory::start_address_space();
+}
+
+virtio::Result<void*> allocate_pages(std::size_t count, std::size_t alignment) {
+    const auto first = allocator.allocate(count, std::max(alignment, kPageSize) / kPageSize, PageAllocator::kNoLimit);
+    if (!first) return virtio::fail(first.error());
+    return address_of(*first);
+}
+
+virtio::Result<> allocate_pages_at(void* first, std::size_t count) { return allocator.allocate_at(page_of(first), count); }
+
+void free_pages(void* first, std::size_t count) {
+    const bool aligned = reinterpret_cast<std::uintptr_t>(first) % kPageSize == 0;
+    if (!aligned || !allocator.free(page_of(first), count)) panic("free_pages(%p, %zu): not allocated", first, count);
+}
+
+PageStatistics page_statistics() { return {total_pages, allocator.free_pages(), allocator.largest_run(), ballooned_pages}; }
+
+void note_ballooned(std::ptrdiff_t pages) {
+    ballooned_pages = static_cast<std::size_t>(static_cast<std::ptrdiff_t>(ballooned_pages) + pages);
+}
+
+virtio::Result<PageRun> isolate_unreported_run(std::size_t maximum_pages) {
+    const auto run = allocator.isolate(maximum_pages);
+    if (!run) return virtio::fail(run.error());
+    return PageRun{address_of(run->first), run->count};
+}
+
+void return_isolated_run(PageRun run, ReportOutcome outcome) {
+    allocator.return_isolated({page_of(run.first), run.count}, outcome == ReportOutcome::reported);
+}
+
+} // namespace kernel

@@ -1,0 +1,83 @@
+#include "kernel/panic/probes.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "arch/x86_64/kernel_hooks.hpp"
+#include "kernel/memory/pages.hpp"
+
+namespace kernel {
+namespace {
+
+// One instruction: return. What a probe tries to execute where nothing may be executed.
+constexpr std::uint8_t kReturn = 0xc3;
+
+/// Keeps the compiler from knowing what an address is.
+template<class T> T* hidden(T* pointer) noexcept {
+    asm volatile("" : "+r"(pointer) : : "memory");
+    return pointer;
+}
+
+void execute(void* address) noexcept { reinterpret_cast<void (*)()>(hidden(address))(); }
+
+void write_text() { *hidden(const_cast<volatile char*>(ringside_text_start)) = 0; }
+
+void write_rodata() { *hidden(const_cast<volatile char*>(ringside_rodata_start)) = 0; }
+
+void execute_heap() {
+    const auto page = allocate_pages(1);
+    if (!page) return;
+    *static_cast<volatile std::uint8_t*>(*page) = kReturn;
+    execute(*page);
+}
+
+void execute_stack() {
+    volatile std::uint8_t code = kReturn;
+    execute(const_cast<std::uint8_t*>(&code));
+}
+
+void read_null() { (void)*hidden(static_cast<volatile std::uint8_t*>(nullptr)); }
+
+void execute_null() { execute(nullptr); }
+
+[[gnu::noinline]] std::size_t descend(std::size_t depth) {
+    volatile std::byte ballast[512];
+    ballast[depth % sizeof ballast] = std::byte{1};
+    // Far deeper than any stack. Not a tail call: the frames must stay.
+    if (depth == ~std::size_t{0}) return 0;
+    return descend(depth + 1) + static_cast<std::size_t>(ballast[depth % sizeof ballast]);
+}
+
+void overflow_stack() { (void)descend(0); }
+
+[[gnu::noinline]] void smash(std::size_t count) {
+    volatile char text[16];
+    for (std::size_t i = 0; i < count; ++i) hidden(&text[0])[i] = 'x';
+}
+
+void smash_canary() { smash(32); }
+
+constexpr std::array<Probe, 8> kProbes = {{{"write-text", "write of program text", write_text},
+                                           {"write-rodata", "write of read-only data", write_rodata},
+                                           {"execute-heap", "execute of no-execute data", execute_heap},
+                                           {"execute-stack", "execute of no-execute data", execute_stack},
+                                           {"read-null", "read of page 0", read_null},
+                                           {"execute-null", "execute of page 0", execute_null},
+                                           {"stack-overflow", "stack overflow", overflow_stack},
+                                           {"smash-canary", "stack smashed", smash_canary}}};
+
+} // namespace
+
+std::span<const Probe> probes() noexcept { return kProbes; }
+
+virtio::Result<> run_probe(std::string_view name) {
+    for (const Probe& probe : kProbes) {
+        if (probe.name != name) continue;
+        probe.run();
+        return virtio::fail(virtio::Error::io_error);
+    }
+    return virtio::fail(virtio::Error::not_found);
+}
+
+} // namespace kernel

@@ -1,0 +1,37 @@
+#include "kernel/power/button_interrupt.hpp"
+
+#include <ringside/arch/io.hpp>
+
+#include "kernel/firmware/acpi_tables.hpp"
+#include "kernel/task/task.hpp"
+
+namespace kernel::power {
+
+constinit std::atomic<std::uint32_t> button_pressed{0};
+
+namespace {
+
+void press() noexcept {
+    button_pressed.store(1, std::memory_order_release);
+    wake_hint();
+}
+
+} // namespace
+
+void on_system_control(void* context) {
+    const auto& events = *static_cast<const FixedEvents*>(context);
+    for (const std::uint16_t port : {events.pm1a_status, events.pm1b_status}) {
+        if (port == 0) continue;
+        const std::uint16_t status = arch::port_read16(port);
+        // Writing the bits back clears them; the line stays asserted as long as an enabled one is set.
+        arch::port_write16(port, status);
+        if ((status & kPowerButtonStatus) != 0) press();
+    }
+}
+
+void on_generic_event(void* context) {
+    const std::uint32_t events = arch::mmio_read32(reinterpret_cast<std::uintptr_t>(context));
+    if ((events & acpi::kEventPowerButton) != 0) press();
+}
+
+} // namespace kernel::power

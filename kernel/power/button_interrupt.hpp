@@ -1,0 +1,23 @@
+// Inside kernel/power only: the interrupt handlers behind the power button.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace kernel::power {
+
+/// Where the fixed button's status bit is: one or two status registers (port numbers, 0: absent).
+struct FixedEvents {
+    std::uint16_t pm1a_status = 0;
+    std::uint16_t pm1b_status = 0;
+};
+inline constexpr std::uint16_t kPowerButtonStatus = 1 << 8;
+
+extern std::atomic<std::uint32_t> button_pressed;
+
+/// ACPI's system control interrupt; `context` is a FixedEvents.
+void on_system_control(void* context);
+/// The generic event device's interrupt; `context` is the selector register's address (reading it clears the events).
+void on_generic_event(void* context);
+
+} // namespace kernel::power

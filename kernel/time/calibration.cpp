@@ -1,0 +1,169 @@
+#include "kernel/time/calibration.hpp"
+
+#include <atomic>
+#include <cstring>
+
+#include <ringside/arch/io.hpp>
+
+#include "arch/x86_64/cpu.hpp"
+#include "arch/x86_64/local_apic.hpp"
+#include "kernel/firmware/acpi.hpp"
+#include "kernel/interrupt/interrupts.hpp"
+#include "kernel/time/rate.hpp"
+#include "kernel/time/timer_interrupt.hpp"
+
+namespace kernel::timer {
+namespace {
+
+// --- what others know -------------------------------------------------------------------------------------------------
+
+constexpr std::uint32_t kHypervisorLeaf = 0x40000000, kKvmFeatures = 0x40000001, kFrequencyLeaf = 0x40000010;
+constexpr std::uint32_t kKvmClock = 1 << 3, kKvmClockMsr = 0x4b564d01;
+
+// KVM writes here once when asked; only multiplier and shift are read.
+struct alignas(32) KvmTime {
+    std::uint32_t version;
+    std::uint32_t padding;
+    std::uint64_t tsc;
+    std::uint64_t nanoseconds;
+    std::uint32_t multiplier;
+    std::int8_t shift;
+    std::uint8_t flags;
+    std::uint8_t reserved[2];
+};
+static_assert(sizeof(KvmTime) == 32);
+volatile KvmTime kvm_time;
+
+std::uint64_t kvm_counter_hz() noexcept {
+    arch::write_msr(kKvmClockMsr, reinterpret_cast<std::uint64_t>(&kvm_time) | 1);
+    const std::uint32_t multiplier = kvm_time.multiplier;
+    const std::int8_t shift = kvm_time.shift;
+    arch::write_msr(kKvmClockMsr, 0);
+    return pvclock_frequency(multiplier, shift);
+}
+
+Rates hypervisor_rates() noexcept {
+    if ((arch::cpuid(1).ecx & arch::kCpuidHypervisor) == 0) return {};
+    const arch::Cpuid leaf = arch::cpuid(kHypervisorLeaf);
+    // This leaf gives both rates in kHz: the counter's and the local APIC timer's.
+    if (leaf.eax >= kFrequencyLeaf && leaf.eax < kFrequencyLeaf + 0x1000) {
+        const arch::Cpuid rates = arch::cpuid(kFrequencyLeaf);
+        if (rates.eax != 0) return {"hypervisor", std::uint64_t{rates.eax} * 1000, std::uint64_t{rates.ebx} * 1000, 0};
+    }
+    char name[12];
+    std::memcpy(name, &leaf.ebx, 4);
+    std::memcpy(name + 4, &leaf.ecx, 4);
+    std::memcpy(name + 8, &leaf.edx, 4);
+    if (std::memcmp(name, "KVMKVMKVM\0\0\0", 12) == 0 && (arch::cpuid(kKvmFeatures).eax & kKvmClock) != 0)
+        if (const std::uint64_t hz = kvm_counter_hz(); hz != 0) return {"kvmclock", hz, 0, 0};
+    return {};
+}
+
+// --- measuring --------------------------------------------------------------------------------------------------------
+
+// Channel 0 of the interval timer, counting down once ("mode 0"): it raises interrupt 0 at zero and goes on counting, so that the
+// time until somebody looks is measured as well.
+constexpr std::uint64_t kPitHz = 1193182;
+constexpr std::uint16_t kPitChannel0 = 0x40, kPitCommand = 0x43;
+constexpr std::uint8_t kPitOneShot = 0x30, kPitLatch = 0x00;
+constexpr std::uint16_t kPitCount = 11932; // 10 ms
+constexpr std::uint8_t kPitIrq = 0;
+// The local APIC timer ends the sleep if the interval timer's interrupt never comes: 0.2 s at the usual 1 GHz.
+constexpr std::uint32_t kBackstopTicks = 200'000'000;
+constexpr std::uint32_t kUncalibratedSleepTicks = 10'000'000;
+constexpr std::uint64_t kPmTimerHz = 3'579'545;
+
+std::uint16_t pit_now() noexcept {
+    arch::port_write8(kPitCommand, kPitLatch);
+    const std::uint8_t low = arch::port_read8(kPitChannel0), high = arch::port_read8(kPitChannel0);
+    return static_cast<std::uint16_t>(low | high << 8);
+}
+
+void pit_start(std::uint16_t count) noexcept {
+    arch::port_write8(kPitCommand, kPitOneShot);
+    arch::port_write8(kPitChannel0, static_cast<std::uint8_t>(count));
+    arch::port_write8(kPitChannel0, static_cast<std::uint8_t>(count >> 8));
+}
+
+/// Halts until the word is set or the local APIC timer has run down. True if the word was set.
+bool sleep_until_set(const std::atomic<std::uint32_t>& word) noexcept {
+    for (;;) {
+        {
+            const InterruptGuard off;
+            if (word.load(std::memory_order_acquire) != 0) return true;
+            if (arch::local_apic().timer_count() == 0) return false;
+            enable_and_halt();
+        }
+    }
+}
+
+Rates measure_with_pit() noexcept {
+    std::atomic<std::uint32_t> fired{0};
+    const auto vector = allocate_vector(on_expiry, &fired, "interval timer");
+    if (!vector) return {};
+    const Line line = isa_irq_to_line(kPitIrq);
+    Rates rates;
+    if (route_line(line.gsi, *vector, line.trigger, line.polarity)) {
+        const std::uint64_t halted_before = halted_ticks();
+        pit_start(kPitCount);
+        arch::local_apic().set_timer_count(kBackstopTicks);
+        const std::uint16_t pit_before = pit_now();
+        const std::uint64_t counter_before = arch::read_tsc();
+        const std::uint32_t timer_before = arch::local_apic().timer_count();
+        const bool woken = sleep_until_set(fired);
+        const std::uint16_t pit_after = pit_now();
+        const std::uint64_t counter_after = arch::read_tsc();
+        const std::uint32_t timer_after = arch::local_apic().timer_count();
+        const auto elapsed = static_cast<std::uint16_t>(pit_before - pit_after);
+        // A chip that is not there reads the same number for ever.
+        if (woken && elapsed >= kPitCount / 2) {
+            rates = {"pit", frequency(counter_after - counter_before, elapsed, kPitHz),
+                     frequency(timer_before - timer_after, elapsed, kPitHz), halted_ticks() - halted_before};
+        }
+        mask_line(line.gsi);
+    }
+    free_vector(*vector);
+    return rates;
+}
+
+/// Without an interval timer: the local APIC timer ends the sleep, the ACPI timer says how long it was.
+Rates measure_with_pm_timer() noexcept {
+    const auto table = acpi::find_table("FACP");
+    const acpi::Register reg = table ? acpi::parse_fadt(*table).pm_timer : acpi::Register{};
+    if (reg.space != acpi::Register::Space::port) return {};
+    const auto read = [&] { return arch::port_read32(static_cast<std::uint16_t>(reg.address)) & 0xffffff; };
+    const std::atomic<std::uint32_t> never{0};
+    const std::uint64_t halted_before = halted_ticks();
+    const std::uint32_t reference_before = read();
+    const std::uint64_t counter_before = arch::read_tsc();
+    arch::local_apic().set_timer_count(kUncalibratedSleepTicks);
+    (void)sleep_until_set(never);
+    const std::uint32_t elapsed = (read() - reference_before) & 0xffffff;
+    const std::uint64_t counter_after = arch::read_tsc();
+    return {"acpi timer", frequency(counter_after - counter_before, elapsed, kPmTimerHz),
+            frequency(kUncalibratedSleepTicks, elapsed, kPmTimerHz), halted_ticks() - halted_before};
+}
+
+} // namespace
+
+Rates known_rates() noexcept {
+    if (Rates rates = hypervisor_rates(); rates.counter_hz != 0) return rates;
+    if (arch::cpuid(0).eax >= 0x15) {
+        const arch::Cpuid ratio = arch::cpuid(0x15);
+        if (ratio.eax != 0 && ratio.ebx != 0 && ratio.ecx != 0)
+            return {"cpuid", std::uint64_t{ratio.ecx} * ratio.ebx / ratio.eax, std::uint64_t{ratio.ecx}, 0};
+    }
+    return {};
+}
+
+Rates measure_rates() noexcept {
+    if (Rates rates = measure_with_pit(); rates.counter_hz != 0 && rates.timer_hz != 0) return rates;
+    if (Rates rates = measure_with_pm_timer(); rates.counter_hz != 0) return rates;
+    // The processor's nominal rate is better than nothing, and so is a guess: time passes, if at the wrong speed.
+    if (arch::cpuid(0).eax >= 0x16)
+        if (const std::uint32_t mhz = arch::cpuid(0x16).eax & 0xffff; mhz != 0)
+            return {"cpuid (nominal)", std::uint64_t{mhz} * 1'000'000, 1'000'000'000, 0};
+    return {"guess", 1'000'000'000, 1'000'000'000, 0};
+}
+
+} // namespace kernel::timer

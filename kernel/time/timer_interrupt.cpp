@@ -1,0 +1,8 @@
+// The timer's interrupt ends a halt; the idle loop looks at the clock itself, so there is nothing else to do.
+#include "kernel/time/timer_interrupt.hpp"
+
+namespace kernel::timer {
+
+void on_expiry(void* context) { static_cast<std::atomic<std::uint32_t>*>(context)->store(1, std::memory_order_release); }
+
+} // namespace kernel::timer
