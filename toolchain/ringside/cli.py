@@ -32,8 +32,9 @@ def parser():
 
 
 def main(words):
-    # A polite end runs the clean-up (QEMU, scratch files) like any other.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # A polite end, or a terminal that is closed, runs the clean-up (QEMU, scratch files) like any other.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _: sys.exit(128 + received))
     # What stands behind -- belongs to the program that is run, not to us.
     program_arguments = []
     if words[:1] == ["run"] and "--" in words:

@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""`ringside run --command` as a user types it: right answers, the right status, and nothing else on standard output."""
+
+import hashlib
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from ringside import disk
+from ringside.paths import ROOT
+
+
+def run(*words, timeout=120):
+    return subprocess.run([ROOT / "ringside", "run", "--timeout", str(timeout), *words], capture_output=True, text=True, errors="replace",
+                          stdin=subprocess.DEVNULL, timeout=timeout + 60)
+
+
+def expect(condition, result, what):
+    assert condition, f"{what}\n--- status {result.returncode}, stdout:\n{result.stdout}\n--- stderr:\n{result.stderr}"
+
+
+def answers(machine):
+    result = run("--machine", machine, "--command", "devices; sha256 disk:0; ip; balloon")
+    expect(result.returncode == 0, result, "the status is not 0")
+    expect(hashlib.sha256(disk.sample().read_bytes()).hexdigest() in result.stdout, result, "the disk's SHA-256 is not the host's")
+    expect("10.0.2.15" in result.stdout, result, "no address from DHCP")
+    for device in ("bl(oc)?k", "net", "console", "balloon", "entropy|rng"):
+        expect(re.search(device, result.stdout, re.I), result, f"no {device} among the devices")
+    expect(result.stdout.count("\n") < 60, result, "more than the commands' answers on standard output")
+    expect(result.stderr.count("\n") == 1 and "http://127.0.0.1:" in result.stderr, result, "not one line about what is booted")
+
+
+def failing(machine):
+    result = run("--machine", machine, "--no-net", "--command", "cat no-such-file; echo-nothing; devices")
+    expect(result.returncode not in (0, 124), result, "a failing command did not show in the status")
+    expect(re.search("balloon", result.stdout, re.I), result, "the command after the failing one did not run")
+    expect("Traceback" not in result.stderr and "PANIC" not in result.stderr, result, "it went wrong in another way")
+
+
+def two_disks(machine):
+    with tempfile.TemporaryDirectory() as folder:
+        first, second = Path(folder, "first, with a comma.img"), Path(folder, "second.img")
+        first.write_bytes(bytes(1 << 20))
+        second.write_bytes(b"two" * 512 + bytes(512))
+        result = run("--machine", machine, "--disk", str(first), "--disk", str(second), "--command",
+                     "write disk:0 5 hello; sha256 disk:1; sha256 disk:0:5,1")
+        expect(result.returncode == 0, result, "the status is not 0")
+        expect(first.read_bytes()[5 * 512:5 * 512 + 5] == b"hello", result, "what was written is not in the image")
+        expect(hashlib.sha256(second.read_bytes()).hexdigest() in result.stdout, result, "the second disk's SHA-256 is not the host's")
+        expect(hashlib.sha256(first.read_bytes()[2560:3072]).hexdigest() in result.stdout, result, "the sector's SHA-256 is not the host's")
+
+
+def taken_port(machine):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = run("--machine", machine, "--port", str(port), "--command", "time")
+        expect(result.returncode == 0, result, "the status is not 0")
+        expect(re.search(rf"port {port} is taken: using \d+", result.stderr), result, "it is not said that the port is taken")
+
+
+def time_out(machine):
+    result = run("--machine", machine, "--qemu-args", "-S", "--command", "time", timeout=2)
+    expect(result.returncode == 124 and "no answer within 2 s" in result.stderr, result, "a guest that never answers is not given up")
+
+
+if __name__ == "__main__":
+    answers(sys.argv[1])
+    if sys.argv[1] == "q35":
+        failing("q35")
+        two_disks("q35")
+        taken_port("q35")
+        time_out("q35")
