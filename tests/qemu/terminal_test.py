@@ -7,6 +7,7 @@ import re
 import select
 import signal
 import subprocess
+import tempfile
 import termios
 import time
 from pathlib import Path
@@ -16,11 +17,13 @@ from ringside.paths import ROOT
 
 class Terminal:
     def __init__(self, *words):
+        # Somewhere to leave files for the one that is killed and cannot clean up.
+        self.scratch = tempfile.TemporaryDirectory()
         self.master, self.slave = pty.openpty()
         self.before = termios.tcgetattr(self.slave)
         self.text = ""
         self.child = subprocess.Popen([ROOT / "ringside", "run", *words], stdin=self.slave, stdout=self.slave, stderr=self.slave,
-                                      start_new_session=True)
+                                      start_new_session=True, env=os.environ | {"TMPDIR": self.scratch.name})
 
     def until(self, pattern, timeout=60):
         deadline = time.monotonic() + timeout
@@ -41,6 +44,8 @@ class Terminal:
             assert time.monotonic() < deadline, f"it did not end within {timeout} s:\n{self.text}"
             self._read(0.1)
         assert termios.tcgetattr(self.slave) == self.before, "the terminal was not restored"
+        left = os.listdir(self.scratch.name)
+        assert not left, f"files were left behind: {left}"
         return self.child.returncode
 
     def __enter__(self):
@@ -52,6 +57,7 @@ class Terminal:
             self.child.wait()
         os.close(self.master)
         os.close(self.slave)
+        self.scratch.cleanup()
 
 
 def qemu_of(process):
