@@ -30,9 +30,8 @@ std::optional<Table> parse(std::span<const std::byte> bytes) noexcept {
     Table found;
     // Buses come before the interrupts that name them (the table is sorted by entry type).
     std::array<bool, 256> is_isa{};
-    const auto entries = wire_read<std::uint16_t>(table, 34);
-    std::size_t at = kHeaderBytes;
-    for (std::size_t i = 0; i < entries && at < table.size(); ++i) {
+    // The length bounds the walk, not the count of entries: qboot (QEMU's firmware for microvm) leaves that 0.
+    for (std::size_t at = kHeaderBytes; at < table.size();) {
         const auto type = wire_read<std::uint8_t>(table, at);
         if (type > kLocalInterrupt) break; // an unknown entry has an unknown length
         const std::size_t size = type == kProcessor ? 20 : 8;

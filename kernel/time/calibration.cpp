@@ -68,6 +68,8 @@ constexpr std::uint16_t kPitChannel0 = 0x40, kPitCommand = 0x43;
 constexpr std::uint8_t kPitOneShot = 0x30, kPitLatch = 0x00;
 constexpr std::uint16_t kPitCount = 11932; // 10 ms
 constexpr std::uint8_t kPitIrq = 0;
+// Where a PC wires interrupt 0. QEMU's microvm does so as well but has no override in its MADT; nothing else is on that input.
+constexpr std::uint32_t kPitUsualInput = 2;
 // The local APIC timer ends the sleep if the interval timer's interrupt never comes: 0.2 s at the usual 1 GHz.
 constexpr std::uint32_t kBackstopTicks = 200'000'000;
 constexpr std::uint32_t kUncalibratedSleepTicks = 10'000'000;
@@ -103,7 +105,8 @@ Rates measure_with_pit() noexcept {
     if (!vector) return {};
     const Line line = isa_irq_to_line(kPitIrq);
     Rates rates;
-    if (route_line(line.gsi, *vector, line.trigger, line.polarity)) {
+    if (route_line(line.gsi, *vector, line.trigger, line.polarity) &&
+        (line.gsi == kPitUsualInput || route_line(kPitUsualInput, *vector, Trigger::edge, Polarity::high))) {
         const std::uint64_t halted_before = halted_ticks();
         pit_start(kPitCount);
         arch::local_apic().set_timer_count(kBackstopTicks);
@@ -121,6 +124,7 @@ Rates measure_with_pit() noexcept {
                      frequency(timer_before - timer_after, elapsed, kPitHz), halted_ticks() - halted_before};
         }
         mask_line(line.gsi);
+        mask_line(kPitUsualInput);
     }
     free_vector(*vector);
     return rates;
