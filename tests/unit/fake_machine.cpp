@@ -1,4 +1,4 @@
-#include "fake_machine.hpp"
+#include "tests/unit/fake_machine.hpp"
 
 #include <ucontext.h>
 

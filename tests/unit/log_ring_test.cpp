@@ -6,7 +6,7 @@
 #include <thread>
 #include <vector>
 
-#include "doctest/doctest.h"
+#include <doctest/doctest.h>
 
 using kernel::LogCursor;
 using kernel::LogLevel;

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "doctest/doctest.h"
-#include "fake_machine.hpp"
+#include <doctest/doctest.h>
+#include "tests/unit/fake_machine.hpp"
 #include "kernel/task/mailbox.hpp"
 #include "kernel/task/mutex.hpp"
 #include "kernel/task/semaphore.hpp"

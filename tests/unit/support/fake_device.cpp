@@ -1,4 +1,4 @@
-#include "support/fake_device.hpp"
+#include "tests/unit/support/fake_device.hpp"
 
 #include <algorithm>
 
