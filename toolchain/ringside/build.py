@@ -11,7 +11,7 @@ from . import lwip, newlib, setup
 from .messages import UserError, say
 from .paths import ROOT, build_folder
 
-PRESETS = ["x86_64", "host"]
+PRESETS = ["host", "x86_64"]
 
 
 def _base(preset):
@@ -44,6 +44,13 @@ def _lock(folder):
     with open(folder.parent / f".{folder.name}.lock", "w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def prepare(preset):
+    """Configures only: enough to know which tests there are."""
+    with _lock(build_folder(preset)):
+        configure(preset, build_folder(preset))
+    return build_folder(preset)
 
 
 def build(preset, targets=(), folder=None, quiet=True):

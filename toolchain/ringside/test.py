@@ -10,7 +10,6 @@ from pathlib import Path
 
 from . import build, setup
 from .messages import say, seconds
-from .paths import build_folder
 
 # Tests with this label take minutes: they run with --all, or when they are asked for by label.
 LONG = "long"
@@ -61,23 +60,24 @@ def run(folder, selection, junit):
 
 def main(options):
     setup.ensure(with_tests=True)
-    folders = []
-    for preset in build.PRESETS:
-        say(f"building {preset}")
-        build.build(preset)
-        folders.append(build_folder(preset))
     selection = _selection(options)
     counts = collections.Counter()
     times = collections.Counter()
     named = collections.defaultdict(list)
-    for folder in folders:
+    for preset in build.PRESETS:
+        folder = build.prepare(preset)
         labels = known(folder, selection)
         if options.list:
             for name, its in labels.items():
                 print(f"{name}  [{', '.join(its)}]")
             continue
+        # `test -L unit` need not wait for the kernel.
         if not labels:
             continue
+        say(f"building {preset}")
+        build.build(preset)
+        # A build may have changed the list (a CMakeLists.txt was edited).
+        labels = known(folder, selection)
         with tempfile.TemporaryDirectory(prefix="ringside-") as scratch:
             results = run(folder, selection, Path(scratch) / "report.xml")
         reported = {name for name, _, _ in results}
