@@ -1,4 +1,4 @@
-"""`ringside bench`: runs the measuring programs of tests/bench, each a Python file with a docstring, a NAME and run(image) -> status."""
+"""`ringside bench`: runs the measuring programs of tests/bench, each a file bench_NAME.py with main() -> status."""
 
 import importlib.util
 

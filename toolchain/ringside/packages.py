@@ -1,6 +1,7 @@
 """The distribution's packages: which are missing, and how to install them as root or through sudo."""
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,9 @@ from .paths import cache_folder
 # What a guest is built with and run in. libstdc++-arm-none-eabi-dev: its headers are configured for newlib and serve every processor.
 RUN_PACKAGES = ["g++", "make", "cmake", "ninja-build", "python3", "xz-utils", "ca-certificates", "newlib-source",
                 "libstdc++-arm-none-eabi-dev", "qemu-system-x86"]
+if platform.machine() != "x86_64":
+    # Elsewhere the compiler for x86_64 is a cross compiler like any other.
+    RUN_PACKAGES.append("g++-x86-64-linux-gnu")
 # What the tests need besides.
 TEST_PACKAGES = ["doctest-dev", "linux-libc-dev", "clang-format-19"]
 
