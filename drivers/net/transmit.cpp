@@ -1,0 +1,265 @@
+// Sending: a frame takes a slot (header, bookkeeping) and its descriptors, and gives both back when the device is done. Completions
+// do not interrupt; they are collected by the next activity, by a tick while a caller's memory is out, or by the one interrupt that
+// when_room() asks for.
+#include <cstring>
+
+#include "drivers/net/net.hpp"
+
+namespace virtio {
+namespace {
+
+constexpr std::size_t kHeaderStride = 16;
+constexpr std::uint16_t kFarAhead = 0x8000; // completions; half of what an index can tell
+
+} // namespace
+
+Result<> NetDevice::create_transmit() noexcept {
+    slot_count_ = transmit_.size();
+    copy_slots_ = options_.copy_slots < slot_count_ ? options_.copy_slots : slot_count_;
+    slots_ = static_cast<TransmitSlot*>(platform_->allocate(sizeof(TransmitSlot) * slot_count_, alignof(TransmitSlot)));
+    if (slots_ == nullptr) return fail(Error::out_of_memory);
+    for (std::uint16_t i = 0; i < slot_count_; ++i) slots_[i] = {};
+    const Result<DmaMemory> headers = domain_->allocate(kHeaderStride * slot_count_, kDmaLine);
+    if (!headers) return fail(headers.error());
+    headers_ = *headers;
+    if (!domain_->direct()) {
+        mappings_ = static_cast<DmaMapping*>(platform_->allocate(sizeof(DmaMapping) * kMostSegments * slot_count_, alignof(DmaMapping)));
+        if (mappings_ == nullptr) return fail(Error::out_of_memory);
+    }
+    copy_stride_ = align_up<std::uint32_t>(kNetHeadroom + longest_frame_, kDmaLine);
+    while (copy_slots_ != 0) {
+        const Result<DmaMemory> copies = domain_->allocate(std::size_t{copy_stride_} * copy_slots_, 4096);
+        if (copies) {
+            copies_ = *copies;
+            break;
+        }
+        copy_slots_ = static_cast<std::uint16_t>(copy_slots_ / 2);
+        if (copy_slots_ == 0) return fail(copies.error());
+    }
+    free_ = {};
+    free_copies_ = {};
+    for (std::uint16_t i = slot_count_; i-- != 0;) {
+        TransmitSlot& slot = slots_[i];
+        slot.complete = &NetDevice::transmit_complete;
+        slot.owner = this;
+        slot.index = i;
+        put(slot);
+    }
+    frames_lent_ = 0;
+    quiet_for_ = 0;
+    room_wanted_ = false;
+    return {};
+}
+
+void NetDevice::release_transmit() noexcept {
+    if (domain_ == nullptr || slots_ == nullptr) return;
+    bool abandoned = false;
+    for (std::uint16_t i = 0; i < slot_count_; ++i) abandoned = abandoned || slots_[i].state == Request::State::abandoned;
+    if (!abandoned) { // else the device may still read there: given up for good, and so is what callers lent
+        if (headers_) domain_->free(headers_);
+        if (copies_) domain_->free(copies_);
+    }
+    if (mappings_ != nullptr) platform_->free(mappings_, sizeof(DmaMapping) * kMostSegments * slot_count_);
+    platform_->free(slots_, sizeof(TransmitSlot) * slot_count_);
+    slots_ = nullptr;
+    mappings_ = nullptr;
+    headers_ = {};
+    copies_ = {};
+    slot_count_ = copy_slots_ = 0;
+    free_ = {};
+    free_copies_ = {};
+    frames_lent_ = 0;
+    room_wanted_ = false;
+}
+
+NetDevice::TransmitSlot* NetDevice::take(FreeList& list) noexcept {
+    if (list.head == kNoSlot) return nullptr;
+    TransmitSlot& slot = slots_[list.head];
+    list.head = slot.next;
+    return &slot;
+}
+
+void NetDevice::put(TransmitSlot& slot) noexcept {
+    FreeList& list = slot.index < copy_slots_ ? free_copies_ : free_;
+    slot.next = list.head;
+    list.head = slot.index;
+}
+
+Result<> NetDevice::check(std::size_t length, const std::optional<ChecksumRequest>& checksum) const noexcept {
+    if (length > std::size_t{mtu_} + kEthernetHeader) return fail(Error::frame_too_long); // NET-009
+    if (length < kEthernetHeader) return fail(Error::invalid_argument);
+    if (!checksum) return {};
+    if (!checksum_out_) return fail(Error::unsupported_request);                                            // NET-021
+    if (std::size_t{checksum->start} + checksum->offset + 2 > length) return fail(Error::invalid_argument); // NET-047
+    return {};
+}
+
+NetHeader NetDevice::header_for(const std::optional<ChecksumRequest>& checksum) noexcept {
+    NetHeader header; // NET-020, NET-048, NET-060, NET-061: all zero but what follows
+    if (checksum) {
+        header.flags = net_header::kNeedsChecksum;
+        header.checksum_start.store(checksum->start);
+        header.checksum_offset.store(checksum->offset);
+    }
+    return header;
+}
+
+Result<> NetDevice::transmit(std::span<const std::byte> frame, std::optional<ChecksumRequest> checksum) noexcept {
+    if (refuse_ != Error::none) [[unlikely]]
+        return fail(refuse_);
+    if (const Result<> good = check(frame.size(), checksum); !good) return good;
+    if (free_copies_.head == kNoSlot)
+        reclaim();
+    else
+        reclaim_if_short();
+    TransmitSlot* slot = take(free_copies_);
+    if (slot == nullptr) {
+        ++transmit_.counters().ring_full;
+        return fail(Error::ring_full);
+    }
+    const std::size_t offset = std::size_t{copy_stride_} * slot->index;
+    const NetHeader header = header_for(checksum);
+    std::memcpy(copies_.data + offset, &header, sizeof(header));
+    std::memcpy(copies_.data + offset + sizeof(header), frame.data(), frame.size());
+    slot->lent = false;
+    slot->mapped = 0;
+    const Segment segment = copies_.segment(offset, static_cast<std::uint32_t>(sizeof(header) + frame.size()));
+    if (const Result<> added = transmit_.add({&segment, 1}, {}, *slot); !added) {
+        put(*slot);
+        return added;
+    }
+    ++counters_.transmitted_frames;
+    counters_.transmitted_bytes += frame.size();
+    return {};
+}
+
+Result<> NetDevice::transmit(const NetTransmit& frame) noexcept {
+    if (refuse_ != Error::none) [[unlikely]]
+        return fail(refuse_);
+    std::size_t length = 0;
+    for (const std::span<const std::byte> fragment : frame.fragments) {
+        if (fragment.empty()) return fail(Error::invalid_argument);
+        if (fragment.size() > 0xffff) return fail(Error::frame_too_long);
+        length += fragment.size();
+    }
+    if (frame.fragments.size() > kMostSegments) return fail(Error::too_many_segments);
+    if (const Result<> good = check(length, frame.checksum); !good) return good;
+    reclaim_if_short();
+    TransmitSlot* slot = take(free_);
+    if (slot == nullptr) slot = take(free_copies_);
+    if (slot == nullptr) {
+        ++transmit_.counters().ring_full;
+        return fail(Error::ring_full);
+    }
+    slot->mapped = 0;
+    std::array<Segment, kMostSegments> segments;
+    std::size_t used = 0;
+    const NetHeader header = header_for(frame.checksum);
+    std::span<const std::byte> first = frame.fragments[0];
+    if (frame.headroom >= sizeof(NetHeader)) {
+        // The headroom is lent with the frame: the header stands in front of the payload, in one descriptor.
+        first = {first.data() - sizeof(NetHeader), first.size() + sizeof(NetHeader)};
+        std::memcpy(const_cast<std::byte*>(first.data()), &header, sizeof(header));
+    } else {
+        const std::size_t offset = kHeaderStride * slot->index;
+        std::memcpy(headers_.data + offset, &header, sizeof(header));
+        segments[used++] = headers_.segment(offset, sizeof(header));
+    }
+    Result<> done = map_fragment(*slot, first, segments, used);
+    for (std::size_t i = 1; done && i < frame.fragments.size(); ++i) done = map_fragment(*slot, frame.fragments[i], segments, used);
+    slot->cookie = frame.cookie;
+    slot->lent = true;
+    if (done) done = transmit_.add({segments.data(), used}, {}, *slot);
+    if (!done) {
+        unmap(*slot);
+        put(*slot);
+        return done;
+    }
+    ++frames_lent_;
+    ++counters_.transmitted_frames;
+    counters_.transmitted_bytes += length;
+    return {};
+}
+
+Result<> NetDevice::map_fragment(TransmitSlot& slot, std::span<const std::byte> bytes, std::span<Segment> segments,
+                                 std::size_t& used) noexcept {
+    while (!bytes.empty()) {
+        if (used == segments.size()) return fail(Error::too_many_segments);
+        const Result<DmaMapping> mapping = domain_->map(bytes.data(), bytes.size(), DmaDirection::to_device);
+        if (!mapping) return fail(mapping.error());
+        if (mappings_ != nullptr) mappings_[slot.index * std::size_t{kMostSegments} + slot.mapped++] = *mapping;
+        if (mapping->length == 0 || mapping->length > bytes.size()) return fail(Error::dma_map_failed);
+        segments[used++] = {mapping->address, mapping->length};
+        bytes = bytes.subspan(mapping->length); // memory may be contiguous for the device only in parts
+    }
+    return {};
+}
+
+void NetDevice::unmap(TransmitSlot& slot) noexcept {
+    for (std::uint16_t i = 0; i < slot.mapped; ++i)
+        domain_->unmap(mappings_[slot.index * std::size_t{kMostSegments} + i], DmaDirection::to_device);
+    slot.mapped = 0;
+}
+
+void NetDevice::transmit_complete(Request& request) noexcept {
+    auto& slot = static_cast<TransmitSlot&>(request);
+    NetDevice& device = *slot.owner;
+    if (slot.mapped != 0) device.unmap(slot);
+    if (slot.error != Error::none) [[unlikely]]
+        ++device.counters_.transmit_ended;
+    void* const cookie = slot.cookie;
+    const bool lent = slot.lent;
+    device.put(slot); // the client may send at once
+    if (!lent) return;
+    --device.frames_lent_;
+    const NetClient& client = device.options_.client;
+    if (client.transmitted != nullptr) client.transmitted(client.context, cookie);
+}
+
+void NetDevice::reclaim_if_short() noexcept {
+    if (transmit_.room() < transmit_.size() / 2) reclaim();
+}
+
+unsigned NetDevice::reclaim() noexcept {
+    if (reclaiming_) return 0; // a client sends from transmitted()
+    reclaiming_ = true;
+    const bool wanted = room_wanted_;
+    room_wanted_ = false;
+    const unsigned done = transmit_.poll(transmit_.size());
+    reclaiming_ = false;
+    if (done == 0) {
+        room_wanted_ = room_wanted_ || wanted;
+        return 0;
+    }
+    quiet_for_ += done;
+    if (!room_wanted_ && (wanted || quiet_for_ >= kFarAhead / 2)) quiet_interrupts();
+    return done;
+}
+
+// Asks for no transmit interrupt in any foreseeable time.
+void NetDevice::quiet_interrupts() noexcept {
+    quiet_for_ = 0;
+    if (device_.features().has(RingFeature::event_idx)) static_cast<void>(transmit_.arm_interrupts(kFarAhead));
+    transmit_.suppress_interrupts();
+}
+
+void NetDevice::when_room(RoomWaiter& waiter) noexcept {
+    const std::uint16_t in_flight = transmit_.in_flight();
+    if (fault_ != Error::none || in_flight == 0) {
+        waiter.on_room(waiter); // there is room, or the next transmit() says why not
+        return;
+    }
+    transmit_.when_room(waiter);
+    room_wanted_ = true;
+    // One interrupt, when most of what is in flight is done: a new burst is worth it then.
+    const auto most = static_cast<std::uint16_t>(in_flight - in_flight / 4);
+    if (transmit_.arm_interrupts(most)) device_.event().mark(Device::queue_bit(1));
+}
+
+void NetDevice::flush() noexcept {
+    if (fault_ != Error::none) return;
+    transmit_.kick();
+    receive_.kick();
+}
+
+} // namespace virtio
