@@ -41,7 +41,7 @@ def own_program(folder):
 
     source.write_text(source.read_text().replace("int main", "int man"))
     run = ringside("run", "my_app", cwd=folder)
-    assert run.returncode == 1 and "my_app does not build" in run.stderr and "Traceback" not in run.stderr, run.stderr
+    assert run.returncode == 1 and "building my_app failed" in run.stderr and "Traceback" not in run.stderr, run.stderr
 
 
 def foreign_project(folder):

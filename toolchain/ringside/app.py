@@ -37,9 +37,7 @@ def _own(source):
                              capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if run.returncode != 0:
             raise UserError(f"cmake could not configure {source}:\n{run.stdout}{run.stderr}".rstrip())
-    run = subprocess.run(["cmake", "--build", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL)
-    if run.returncode != 0:
-        raise UserError(f"{source.name} does not build:\n{run.stdout}".rstrip())
+    build.follow(["cmake", "--build", str(folder)], f"building {source.name}")
     found = sorted(folder.glob("*.elf"))
     named = [path for path in found if path.stem == source.name] or found
     if len(named) != 1:

@@ -4,11 +4,12 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 
 from . import lwip, newlib, setup
-from .messages import UserError, say
+from .messages import Progress, UserError, say
 from .paths import ROOT, build_folder
 
 PRESETS = ["host", "x86_64"]
@@ -63,10 +64,33 @@ def build(preset, targets=(), folder=None, quiet=True):
 def _build(preset, targets, folder, quiet):
     configure(preset, folder)
     command = ["cmake", "--build", str(folder), *(["--target", *targets] if targets else [])]
-    run = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE if quiet else None, stderr=subprocess.STDOUT if quiet else None,
-                         text=True, errors="replace")
-    if run.returncode != 0:
-        raise UserError(f"the build of {preset} failed" + (":\n" + run.stdout.rstrip() if quiet else ""))
+    if not quiet:
+        if subprocess.run(command, stdin=subprocess.DEVNULL).returncode != 0:
+            raise UserError(f"the build of {preset} failed")
+        return
+    follow(command, f"building {' '.join(targets) or preset}")
+
+
+def follow(command, title):
+    """Runs a build that prints ninja's [done/all] counts: shows how far it is, and its output only if it fails."""
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    progress = Progress(title, announce=False)
+    output = []
+    try:
+        for line in process.stdout:
+            count = re.match(r"\[(\d+)/(\d+)\]", line)
+            if count:
+                progress.update(int(count[1]) / int(count[2]))
+            else:
+                output.append(line)
+        status = process.wait()
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+    if status != 0:
+        raise UserError(f"{title} failed:\n{''.join(output).rstrip()}")
+    progress.done()
 
 
 def image(name, folder=None):

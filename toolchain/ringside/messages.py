@@ -24,17 +24,20 @@ def seconds(value):
 class Progress:
     """A long step: how much is done, and about how long is left. On a terminal one line that is rewritten, else a line now and then."""
 
-    def __init__(self, title, expected=None):
+    def __init__(self, title, expected=None, announce=True):
+        """announce=False: a step that is usually over at once; nothing is said unless it takes long."""
         self.title = title
         self.start = time.monotonic()
         self.last = 0.0
         self.terminal = sys.stderr.isatty()
-        say(f"{title} ..." + (f" (about {seconds(expected)})" if expected else ""))
+        self.announce = announce
+        if announce:
+            say(f"{title} ..." + (f" (about {seconds(expected)})" if expected else ""))
 
     def update(self, fraction):
         now = time.monotonic()
         elapsed = now - self.start
-        if fraction < 0.02 or elapsed < 2 or now - self.last < (0.5 if self.terminal else 10):
+        if fraction < 0.02 or elapsed < 2 or now - (self.last or self.start) < (0.5 if self.terminal else 10):
             return
         self.last = now
         line = f"{self.title}: {min(99, int(fraction * 100))} %, about {seconds(elapsed * (1 - fraction) / fraction)} left"
@@ -46,4 +49,6 @@ class Progress:
     def done(self):
         if self.terminal and self.last:
             print("\r\033[K", end="", file=sys.stderr)
+        if not self.announce and not self.last:
+            return
         say(f"{self.title}: done in {seconds(time.monotonic() - self.start)}")

@@ -9,7 +9,7 @@ import xml.etree.ElementTree
 from pathlib import Path
 
 from . import build, setup
-from .messages import say, seconds
+from .messages import seconds
 
 # Tests with this label take minutes: they run with --all, or when they are asked for by label.
 LONG = "long"
@@ -74,7 +74,6 @@ def main(options):
         # `test -L unit` need not wait for the kernel.
         if not labels:
             continue
-        say(f"building {preset}")
         build.build(preset)
         # A build may have changed the list (a CMakeLists.txt was edited).
         labels = known(folder, selection)
