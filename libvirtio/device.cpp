@@ -187,20 +187,31 @@ void Device::abort() noexcept {
 }
 
 bool Device::wait(std::uint64_t deadline_ns) noexcept {
-    if (event_.pending()) return true;
+    if (event_.pending()) {
+        quiet_since_ = 0;
+        return true;
+    }
     const std::uint64_t now = platform_->now_ns();
     if (now >= deadline_ns) return false;
     const std::uint64_t nap = mode_ == InterruptMode::polled ? kPollIntervalNs : kWatchdogNs;
     const std::uint64_t until = deadline_ns - now < nap ? deadline_ns : now + nap;
     platform_->wait(event_, until);
     if (mode_ == InterruptMode::polled) return true;
-    if (event_.pending()) return true;
-    if (platform_->now_ns() < until) return true; // a platform may return early
+    if (event_.pending()) {
+        quiet_since_ = 0;
+        return true;
+    }
+    const std::uint64_t after = platform_->now_ns();
+    if (after < until) return true; // a platform may return early
+    // Short waits add up: a caller with a tick of its own must not look like a device that loses interrupts.
+    if (quiet_since_ == 0) quiet_since_ = now;
+    if (after - quiet_since_ < kWatchdogNs) return after < deadline_ns;
+    quiet_since_ = 0;
     // No interrupt for a while although buffers may be used: give a late one a last chance, then count a rescue.
     for (std::uint32_t i = 0; i < queue_count_; ++i) {
-        if (!queues_[i]->pending()) continue;
-        platform_->wait(event_, platform_->now_ns() + 1'000'000);
-        if (!event_.pending() && queues_[i]->pending()) {
+        if (!queues_[i]->overdue()) continue;
+        platform_->wait(event_, platform_->now_ns() + kWatchdogGraceNs);
+        if (!event_.pending() && queues_[i]->overdue()) {
             ++rescues_;
             ++queues_[i]->counters().watchdog_rescues;
             event_.mark(queue_bit(queues_[i]->index()));

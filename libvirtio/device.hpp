@@ -44,7 +44,8 @@ public:
 
     static constexpr std::uint64_t kControlDeadlineNs = 1'000'000'000; // reset, FEATURES_OK
     static constexpr std::uint64_t kWatchdogNs = 100'000'000;
-    static constexpr std::uint64_t kPollIntervalNs = 200'000; // sleeping without interrupts
+    static constexpr std::uint64_t kWatchdogGraceNs = 10'000'000; // for an interrupt that is on its way
+    static constexpr std::uint64_t kPollIntervalNs = 200'000;     // sleeping without interrupts
 
     constexpr Device() noexcept = default;
     Device(const Device&) = delete;
@@ -127,6 +128,7 @@ private:
     std::atomic<std::uint64_t> interrupts_{0};
     std::atomic<std::uint64_t> spurious_{0};
     std::uint64_t rescues_ = 0;
+    std::uint64_t quiet_since_ = 0; // start of the waits that ended without an event; 0: the last one had one
     std::uint16_t messages_ = 0;
     bool zero_shared_ = false; // message 0 announces a queue as well
     InterruptMode mode_ = InterruptMode::polled;

@@ -28,6 +28,7 @@ Result<> Virtqueue::create(Platform& platform, DmaDomain& domain, std::uint16_t 
     platform_ = &platform;
     domain_ = &domain;
     index_ = index;
+    lazy_ = options.lazy;
     Result<DmaMemory> ring = domain.allocate(split_layout(size).total, 4096);
     if (!ring) return fail(ring.error());
     memory_ = *ring;

@@ -27,6 +27,7 @@ struct QueueOptions {
     std::uint16_t presets = 0;          // three-descriptor slots wanted; fewer where the queue is small
     std::uint16_t indirect_entries = 0; // longest indirect table, 0: none
     bool strict_length = false;         // a used length beyond what was lent breaks the queue
+    bool lazy = false;                  // the owner collects completions without interrupts: unarmed ones are not overdue
 };
 
 /// What a queue has done since it was created. Plain counters of its owner's.
@@ -93,6 +94,8 @@ public:
     /// Arms after `more` further completions and looks again; true: poll once more before sleeping.
     [[nodiscard]] bool arm_interrupts(std::uint16_t more = 1) noexcept { return created() && ring_.arm_interrupts(more); }
     [[nodiscard]] bool pending() const noexcept { return created() && ring_.pending(); }
+    /// Something was used, and an interrupt should have told.
+    [[nodiscard]] bool overdue() const noexcept { return pending() && !(lazy_ && ring_.interrupts_suppressed()); }
 
     /// Calls `waiter` once, from the next poll() that frees descriptors.
     void when_room(RoomWaiter& waiter) noexcept { room_waiter_ = &waiter; }
@@ -103,6 +106,8 @@ public:
     [[nodiscard]] std::uint16_t size() const noexcept { return ring_.size(); }
     [[nodiscard]] std::uint16_t room() const noexcept { return ring_.free_descriptors(); }
     [[nodiscard]] std::uint16_t in_flight() const noexcept { return ring_.in_flight(); }
+    /// The longest chain that takes one descriptor only; 0: chains are direct.
+    [[nodiscard]] std::uint16_t indirect_entries() const noexcept { return ring_.indirect_entries(); }
     [[nodiscard]] bool broken() const noexcept { return ring_.broken(); }
     [[nodiscard]] RingFault fault() const noexcept { return ring_.fault(); }
     [[nodiscard]] std::uint64_t lengths_clamped() const noexcept { return ring_.lengths_clamped(); }
@@ -162,6 +167,7 @@ private:
     std::uint16_t index_ = 0;
     std::uint16_t vector_ = 0xffff;
     bool started_ = false;
+    bool lazy_ = false;
 };
 
 } // namespace virtio

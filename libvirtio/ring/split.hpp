@@ -93,6 +93,7 @@ public:
         arch::arm_barrier(ordering_);
         return static_cast<std::uint16_t>(memory_.load_used_index() - last_used_) >= more;
     }
+    [[nodiscard]] bool interrupts_suppressed() const noexcept { return suppressed_; }
     /// Whether the device has used something that take() has not seen. A look, without promise.
     [[nodiscard]] bool pending() const noexcept { return !broken() && memory_.load_used_index() != last_used_; }
 
@@ -107,6 +108,8 @@ public:
     [[nodiscard]] std::uint16_t available_index() const noexcept { return available_; }
     [[nodiscard]] std::uint16_t last_used() const noexcept { return last_used_; }
     [[nodiscard]] std::uint16_t preset_count() const noexcept { return static_cast<std::uint16_t>(reserved_ / 3); }
+    /// Entries of each indirect table; 0 where there are none (not negotiated, or no memory for them).
+    [[nodiscard]] std::uint16_t indirect_entries() const noexcept { return indirect_entries_; }
     [[nodiscard]] bool preset_in_flight(std::uint16_t slot) const noexcept { return slots_[slot * 3u].request != nullptr; }
     [[nodiscard]] std::uint64_t lengths_clamped() const noexcept { return lengths_clamped_; }
 
