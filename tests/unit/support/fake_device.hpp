@@ -73,8 +73,8 @@ class FakeDevice final : public virtio::Transport {
 public:
     struct Options {
         std::uint32_t type = 0;
-        virtio::FeatureSet features; // offered; VERSION_1 is not added by itself
-        std::vector<std::uint8_t> config;
+        virtio::FeatureSet features{}; // offered; VERSION_1 is not added by itself
+        std::vector<std::uint8_t> config{};
         std::vector<std::uint16_t> queue_sizes{}; // maximum per queue; 0: no such queue
         std::uint16_t messages = 8;               // message interrupts granted at most; 0: none
         bool line = true;                         // a line interrupt is there
@@ -114,6 +114,7 @@ public:
     void scribble_descriptors(unsigned queue, std::uint8_t pattern); // what the driver must never read back
     void interrupt_queue(unsigned queue);                            // spurious, or late
     void config_changed();                                           // bumps the generation and interrupts
+    void needs_reset();                                              // DEVICE_NEEDS_RESET, announced as a configuration change
 
     // --- what was seen ---
 
