@@ -9,6 +9,9 @@ endif()
 file(GLOB ringside_lwip_sources ${LWIP_SOURCE}/src/core/*.c ${LWIP_SOURCE}/src/core/ipv4/*.c ${LWIP_SOURCE}/src/api/*.c)
 add_library(ringside_lwip STATIC ${ringside_lwip_sources} ${LWIP_SOURCE}/src/netif/ethernet.c)
 target_include_directories(ringside_lwip SYSTEM PUBLIC ${LWIP_SOURCE}/src/include)
-target_include_directories(ringside_lwip PUBLIC ${PROJECT_SOURCE_DIR}/kernel/network)
+# <sys/socket.h>, <netdb.h>, <poll.h> and the like stand in kernel/network/include.
+target_include_directories(ringside_lwip PUBLIC ${PROJECT_SOURCE_DIR}/kernel/network ${PROJECT_SOURCE_DIR}/kernel/network/include)
+# As many as there are file descriptors; newlib says 64 unless told.
+target_compile_definitions(ringside_lwip PUBLIC FD_SETSIZE=256)
 # Somebody else's code: its warnings are not for us to mend.
 target_compile_options(ringside_lwip PRIVATE -w)

@@ -41,10 +41,12 @@ string(APPEND ringside_c_include " -isystem ${RINGSIDE_NEWLIB}/include")
 
 # No red zone: an interrupt would write over it. Frame pointers: backtraces. One global stack guard: thread-local storage does not exist.
 set(ringside_machine "-m64 -mno-red-zone -fcf-protection=none -mstack-protector-guard=global")
+# newlib declares clock_gettime() and CLOCK_MONOTONIC only for systems that say that they have them.
 string(CONCAT ringside_common
   "-ffreestanding -nostdinc -fno-pic -fno-pie -fno-omit-frame-pointer -fno-stack-clash-protection -fstack-protector-strong "
   "-fno-asynchronous-unwind-tables -fno-unwind-tables -ffunction-sections -fdata-sections "
-  "-U_FORTIFY_SOURCE -U__linux__ -U__gnu_linux__ -U__unix__ -Ulinux -Uunix -D__DYNAMIC_REENT__ ${ringside_machine}")
+  "-U_FORTIFY_SOURCE -U__linux__ -U__gnu_linux__ -U__unix__ -Ulinux -Uunix -D__DYNAMIC_REENT__ -D_POSIX_TIMERS=200809L "
+  "-D_POSIX_MONOTONIC_CLOCK=200809L ${ringside_machine}")
 set(CMAKE_C_FLAGS_INIT "${ringside_common} ${ringside_c_include}")
 set(CMAKE_ASM_FLAGS_INIT "-ffreestanding -nostdinc -m64 ${ringside_c_include}")
 set(CMAKE_CXX_FLAGS_INIT "${ringside_common} -nostdinc++ -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-use-cxa-atexit -isystem ${ringside_cxx_include} -isystem ${ringside_cxx_include}/arm-none-eabi ${ringside_c_include}")

@@ -5,6 +5,7 @@
 
 #include "arch/x86_64/uart.hpp"
 #include "kernel/firmware/command_line.hpp"
+#include "kernel/interrupt/interrupts.hpp"
 #include "kernel/task/list.hpp"
 #include "kernel/task/scheduler.hpp"
 #include "kernel/time/clock.hpp"
@@ -47,6 +48,10 @@ void follow() {
 
 void log_v(LogLevel level, const char* format, std::va_list arguments) {
     if (level > level_limit) return;
+    if (!interrupts_enabled() && task_statistics().tasks != 0) { // somebody logs from a handler: formatting would need vector registers
+        log_from_interrupt(level, format, 0);
+        return;
+    }
     std::array<char, kLogTextMax + 1> text;
     const int wanted = std::vsnprintf(text.data(), text.size(), format, arguments);
     if (wanted < 0) return;

@@ -1,5 +1,5 @@
-#include <cinttypes>
 #include <cstdio>
+#include <inttypes.h>
 
 #include "kernel/log/log.hpp"
 

@@ -2,6 +2,7 @@
 
 #include <new>
 #include <reent.h>
+#include <string.h>
 
 #include "kernel/task/task.hpp"
 

@@ -18,10 +18,16 @@ bool Mailbox::try_post(void* message) noexcept {
 }
 
 bool Mailbox::fetch(void*& message, std::uint64_t deadline_ns) {
+    const std::uint32_t interruptions = interruptions_;
     while (!try_fetch(message)) {
-        if (!readable_.wait(deadline_ns)) return try_fetch(message);
+        if (!readable_.wait(deadline_ns) || interruptions != interruptions_) return try_fetch(message);
     }
     return true;
+}
+
+void Mailbox::interrupt() noexcept {
+    ++interruptions_;
+    readable_.wake_all();
 }
 
 bool Mailbox::try_fetch(void*& message) noexcept {

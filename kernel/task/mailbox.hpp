@@ -28,12 +28,15 @@ public:
     /// Waits for a message; false if the deadline passed first.
     [[nodiscard]] bool fetch(void*& message, std::uint64_t deadline_ns = kNever);
     [[nodiscard]] bool try_fetch(void*& message) noexcept;
+    /// Wakes every task that waits in fetch() without a message: it returns false, as at its deadline.
+    void interrupt() noexcept;
     [[nodiscard]] std::size_t size() const noexcept { return count_; }
 
 private:
     std::span<void*> slots_;
     std::size_t first_ = 0;
     std::size_t count_ = 0;
+    std::uint32_t interruptions_ = 0;
     WaitQueue readable_;
     WaitQueue writable_;
 };

@@ -12,6 +12,7 @@ namespace kernel {
 
 struct PollWaiter : ListNode<PollWaiter> {
     Semaphore* semaphore = nullptr;
+    bool notified = false; // the semaphore was released once for this waiter
 };
 
 class PollSource {
@@ -19,11 +20,16 @@ public:
     void add(PollWaiter& waiter) noexcept { waiters_.push_back(waiter); }
     void remove(PollWaiter& waiter) noexcept { waiters_.remove(waiter); }
     void notify() noexcept {
-        for (PollWaiter* waiter = waiters_.front(); waiter != nullptr; waiter = List<PollWaiter>::next(*waiter))
-            waiter->semaphore->release();
+        for (PollWaiter* waiter = waiters_.front(); waiter != nullptr; waiter = List<PollWaiter>::next(*waiter)) notify(*waiter);
     }
 
 private:
+    static void notify(PollWaiter& waiter) noexcept {
+        if (waiter.notified) return;
+        waiter.notified = true;
+        waiter.semaphore->release();
+    }
+
     List<PollWaiter> waiters_;
 };
 

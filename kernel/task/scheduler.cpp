@@ -103,6 +103,7 @@ void Scheduler::first_steps(void* argument) {
 void Scheduler::exit() {
     Task& me = *current_;
     if (&me == &boot_task_) panic("the boot task must not end");
+    if (me.network_local.value != nullptr) me.network_local.release(me.network_local.value);
     release_reent(me.reent_); // may wait for malloc's lock
     (me.all_previous_ != nullptr ? me.all_previous_->all_next_ : first_) = me.all_next_;
     (me.all_next_ != nullptr ? me.all_next_->all_previous_ : last_) = me.all_previous_;

@@ -33,6 +33,12 @@ enum class TaskLifetime : std::uint8_t { detached, joinable };
 
 using TaskEntry = void (*)(void* argument);
 
+/// Something that belongs to a task and goes when it ends: release(value) is called in the task itself.
+struct TaskLocal {
+    void* value = nullptr;
+    void (*release)(void* value) = nullptr;
+};
+
 class Task : public ListNode<Task>, public DeadlineNode<Task> {
 public:
     [[nodiscard]] const char* name() const noexcept { return name_; }
@@ -45,8 +51,8 @@ public:
     [[nodiscard]] std::uint64_t switches() const noexcept { return switches_; }
     [[nodiscard]] struct _reent* reent() const noexcept { return reent_; }
 
-    /// One word for a network stack: its per-task semaphore. Null until first used.
-    void* network_slot = nullptr;
+    /// For the network stack; empty until its first use.
+    TaskLocal network_local;
 
     Task() noexcept = default;
     Task(const Task&) = delete;

@@ -1,0 +1,55 @@
+// The kernel's life in order: memory, interrupts, time, tasks; then, in the task "main", devices and the program. The boot stack's own
+// task stays behind and never runs again.
+#include <cstdlib>
+
+#include "arch/x86_64/kernel_hooks.hpp"
+#include "kernel/interrupt/interrupts.hpp"
+#include "kernel/log/log.hpp"
+#include "kernel/memory/pages.hpp"
+#include "kernel/panic/panic.hpp"
+#include "kernel/power/power.hpp"
+#include "kernel/runtime/program.hpp"
+#include "kernel/task/wait_queue.hpp"
+#include "kernel/time/clock.hpp"
+
+/// The program's. A name of our own, because C++ does not let anybody call main.
+extern "C" int ringside_program_main(int count, char** arguments) asm("main");
+
+namespace kernel {
+
+/// Finds and starts the devices (kernel/device_manager). Absent in an image without any.
+[[gnu::weak]] void start_devices();
+
+namespace {
+
+constexpr std::size_t kMainStackBytes = 256 * 1024;
+
+void require(virtio::Result<> step, const char* what) {
+    if (!step) panic("%s: %s", what, virtio::message(step.error()));
+}
+
+void run_program(void*) {
+    if (start_devices != nullptr) start_devices();
+    run_static_constructors();
+    std::atexit(run_static_destructors);
+    const ProgramArguments arguments = program_arguments();
+    std::exit(ringside_program_main(arguments.count, arguments.values));
+}
+
+} // namespace
+} // namespace kernel
+
+extern "C" void kernel_main() {
+    using namespace kernel;
+    require(start_memory(), "memory");
+    require(start_interrupts(), "interrupts");
+    require(start_clock(), "clock");
+    start_tasks();
+    start_log();
+    require(start_power(), "power");
+    log(LogLevel::info, "%zu MiB of memory, clock from %s, power off by %s", page_statistics().total / 256, clock_info().source,
+        power_method());
+    if (auto task = spawn("main", run_program, nullptr, kMainStackBytes); !task) panic("no memory for the task 'main'");
+    WaitQueue never;
+    for (;;) (void)never.wait();
+}

@@ -1,0 +1,17 @@
+/* The hooks that lwipopts.h names. */
+#ifndef RINGSIDE_LWIP_HOOKS_H
+#define RINGSIDE_LWIP_HOOKS_H
+
+#include "lwip/ip_addr.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+u32_t ringside_tcp_isn(const ip_addr_t* local_ip, u16_t local_port, const ip_addr_t* remote_ip, u16_t remote_port);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,169 @@
+// BSD sockets under file descriptors: each of lwIP's sockets has a File here, so that read(), write(), close(), fcntl(), ioctl() and
+// poll() need no special case. lwIP's own numbers never leave this file. Task context only; what waits is lwIP.
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <netdb.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include "kernel/network/core_lock.hpp"
+#include "kernel/network/net_interface.hpp"
+#include "kernel/newlib/descriptors.hpp"
+
+#include <arpa/inet.h>
+
+namespace kernel {
+
+namespace {
+
+/// lwIP sets errno itself; our callers want it as a negative number.
+long negative_errno(ssize_t result) { return result >= 0 ? static_cast<long>(result) : -errno; }
+
+class SocketFile final : public File {
+public:
+    long read(std::span<char> into, Blocking) override { return negative_errno(lwip_recv(socket_, into.data(), into.size(), 0)); }
+    long write(std::span<const char> from, Blocking) override { return negative_errno(lwip_send(socket_, from.data(), from.size(), 0)); }
+    int status(struct ::stat& into) override {
+        into = {};
+        into.st_mode = S_IFSOCK | 0666;
+        into.st_blksize = TCP_MSS;
+        return 0;
+    }
+    int control(unsigned long request, void* argument) override {
+        return static_cast<int>(negative_errno(lwip_ioctl(socket_, static_cast<long>(request), argument)));
+    }
+    void closed() override { lwip_close(socket_); }
+    void set_blocking(Blocking blocking) override { lwip_fcntl(socket_, F_SETFL, blocking == Blocking::never ? O_NONBLOCK : 0); }
+    [[nodiscard]] int socket() const override { return socket_; }
+
+    void set_socket(int socket) noexcept { socket_ = socket; }
+
+private:
+    int socket_ = -1;
+};
+
+constinit std::array<SocketFile, MEMP_NUM_NETCONN> files{};
+
+/// Gives one of lwIP's sockets a descriptor; -1 and errno if there is none left.
+int publish(int socket) {
+    if (socket < 0) return -1;
+    SocketFile& file = files.at(static_cast<std::size_t>(socket));
+    file.set_socket(socket);
+    const int descriptor = descriptors().open(file, O_RDWR);
+    if (descriptor >= 0) return descriptor;
+    lwip_close(socket);
+    errno = EMFILE;
+    return -1;
+}
+
+/// lwIP's number behind a descriptor; -1 and errno if it is not a socket.
+int socket_behind(int descriptor) {
+    Descriptor* entry = descriptors().find(descriptor);
+    if (entry == nullptr) {
+        errno = EBADF;
+        return -1;
+    }
+    const int socket = entry->file->socket();
+    if (socket < 0) errno = ENOTSOCK;
+    return socket;
+}
+
+/// Calls an lwIP function with the number behind a descriptor.
+template<class Function, class... Arguments>
+auto on_socket(int descriptor, Function function, Arguments... arguments) -> decltype(function(0, arguments...)) {
+    const int number = socket_behind(descriptor);
+    return number < 0 ? -1 : function(number, arguments...);
+}
+
+} // namespace
+} // namespace kernel
+
+using namespace kernel;
+
+extern "C" {
+
+int socket(int domain, int type, int protocol) {
+    if (!start_network()) {
+        errno = ENOMEM;
+        return -1;
+    }
+    return publish(lwip_socket(domain, type, protocol));
+}
+int accept(int descriptor, struct sockaddr* address, socklen_t* length) {
+    return publish(on_socket(descriptor, lwip_accept, address, length));
+}
+int bind(int descriptor, const struct sockaddr* address, socklen_t length) { return on_socket(descriptor, lwip_bind, address, length); }
+int listen(int descriptor, int backlog) { return on_socket(descriptor, lwip_listen, backlog); }
+int connect(int descriptor, const struct sockaddr* address, socklen_t length) {
+    return on_socket(descriptor, lwip_connect, address, length);
+}
+int shutdown(int descriptor, int how) { return on_socket(descriptor, lwip_shutdown, how); }
+int getpeername(int descriptor, struct sockaddr* address, socklen_t* length) {
+    return on_socket(descriptor, lwip_getpeername, address, length);
+}
+int getsockname(int descriptor, struct sockaddr* address, socklen_t* length) {
+    return on_socket(descriptor, lwip_getsockname, address, length);
+}
+int getsockopt(int descriptor, int level, int option, void* value, socklen_t* length) {
+    return on_socket(descriptor, lwip_getsockopt, level, option, value, length);
+}
+int setsockopt(int descriptor, int level, int option, const void* value, socklen_t length) {
+    return on_socket(descriptor, lwip_setsockopt, level, option, value, length);
+}
+ssize_t recv(int descriptor, void* into, size_t size, int flags) { return on_socket(descriptor, lwip_recv, into, size, flags); }
+ssize_t recvfrom(int descriptor, void* into, size_t size, int flags, struct sockaddr* address, socklen_t* length) {
+    return on_socket(descriptor, lwip_recvfrom, into, size, flags, address, length);
+}
+ssize_t recvmsg(int descriptor, struct msghdr* message, int flags) { return on_socket(descriptor, lwip_recvmsg, message, flags); }
+ssize_t send(int descriptor, const void* from, size_t size, int flags) { return on_socket(descriptor, lwip_send, from, size, flags); }
+ssize_t sendto(int descriptor, const void* from, size_t size, int flags, const struct sockaddr* address, socklen_t length) {
+    return on_socket(descriptor, lwip_sendto, from, size, flags, address, length);
+}
+ssize_t sendmsg(int descriptor, const struct msghdr* message, int flags) { return on_socket(descriptor, lwip_sendmsg, message, flags); }
+
+ssize_t readv(int descriptor, const struct iovec* vector, int count) {
+    ssize_t sum = 0;
+    for (int i = 0; i < count; ++i) {
+        const ssize_t part = read(descriptor, vector[i].iov_base, vector[i].iov_len);
+        if (part < 0) return sum > 0 ? sum : -1;
+        sum += part;
+        if (static_cast<size_t>(part) < vector[i].iov_len) break;
+    }
+    return sum;
+}
+ssize_t writev(int descriptor, const struct iovec* vector, int count) {
+    ssize_t sum = 0;
+    for (int i = 0; i < count; ++i) {
+        const ssize_t part = write(descriptor, vector[i].iov_base, vector[i].iov_len);
+        if (part < 0) return sum > 0 ? sum : -1;
+        sum += part;
+        if (static_cast<size_t>(part) < vector[i].iov_len) break;
+    }
+    return sum;
+}
+
+int getaddrinfo(const char* node, const char* service, const struct addrinfo* hints, struct addrinfo** result) {
+    if (!start_network()) return EAI_MEMORY;
+    return lwip_getaddrinfo(node, service, hints, result);
+}
+void freeaddrinfo(struct addrinfo* list) { lwip_freeaddrinfo(list); }
+const char* gai_strerror(int error) {
+    switch (error) {
+    case 0: return "no error";
+    case EAI_NONAME: return "name or service not known";
+    case EAI_SERVICE: return "service not known";
+    case EAI_FAIL: return "name resolution failed";
+    case EAI_MEMORY: return "out of memory";
+    case EAI_FAMILY: return "address family not supported";
+    default: return "unknown error";
+    }
+}
+struct hostent* gethostbyname(const char* name) {
+    if (!start_network()) return nullptr;
+    return lwip_gethostbyname(name);
+}
+const char* inet_ntop(int family, const void* address, char* text, socklen_t size) { return lwip_inet_ntop(family, address, text, size); }
+int inet_pton(int family, const char* text, void* address) { return lwip_inet_pton(family, text, address); }
+}

@@ -1,0 +1,164 @@
+#include "kernel/newlib/console.hpp"
+
+#include <array>
+#include <cerrno>
+#include <string_view>
+#include <sys/stat.h>
+
+#include "arch/x86_64/uart.hpp"
+#include "kernel/log/log.hpp"
+#include "kernel/newlib/descriptors.hpp"
+#include "kernel/newlib/line_editor.hpp"
+#include "kernel/task/mutex.hpp"
+
+namespace kernel {
+
+namespace {
+
+/// The 16550, until something better is there. Nothing interrupts for it: a reader looks 50 times a second.
+class SerialConsole final : public Console {
+public:
+    virtio::Result<std::size_t> read(std::span<char> into, std::uint64_t deadline_ns) override {
+        constexpr std::uint64_t kLookNs = 20'000'000;
+        for (;;) {
+            std::size_t count = 0;
+            while (count < into.size()) {
+                const int byte = peeked_ >= 0 ? peeked_ : arch::early_read();
+                peeked_ = -1;
+                if (byte < 0) break;
+                into[count++] = static_cast<char>(byte);
+            }
+            if (count > 0 || into.empty()) return count;
+            const std::uint64_t now = now_ns();
+            if (now >= deadline_ns) return virtio::fail(virtio::Error::timeout);
+            sleep_until(now + kLookNs);
+        }
+    }
+    virtio::Result<std::size_t> write(std::span<const char> from) override {
+        // early_write() makes CR LF out of LF; ours has been made already.
+        for (char byte : from) {
+            if (byte != '\r') arch::early_write(&byte, 1);
+        }
+        return from.size();
+    }
+    [[nodiscard]] bool readable() const override {
+        if (peeked_ < 0) peeked_ = arch::early_read();
+        return peeked_ >= 0;
+    }
+
+private:
+    mutable int peeked_ = -1;
+};
+
+constinit SerialConsole serial_console;
+constinit Console* the_console = &serial_console;
+constinit ConsoleMode the_mode = ConsoleMode::line;
+
+/// Descriptors 0, 1 and 2: whatever console there is at the moment, with a terminal's manners.
+class TerminalFile final : public File {
+public:
+    long read(std::span<char> into, Blocking blocking) override {
+        if (into.empty()) return 0;
+        MutexLock lock(reading_);
+        while (!editor_.complete()) {
+            Console& from = console();
+            if (blocking == Blocking::never && !from.readable()) return -EAGAIN;
+            std::array<char, 128> typed;
+            const bool raw = the_mode == ConsoleMode::raw;
+            auto count = from.read(raw ? into : std::span(typed));
+            if (!count) {
+                if (&from != &console()) continue; // another console was set meanwhile
+                return count.error() == virtio::Error::closed ? 0 : -EIO;
+            }
+            if (raw) return static_cast<long>(*count);
+            for (std::size_t i = 0; i < *count; ++i) {
+                editor_.type(typed[i], [&](std::string_view text) { print(from, text); });
+                if (!editor_.complete()) continue;
+                // What was typed ahead is fed when this line has been read.
+                ahead_.fill({typed.data() + i + 1, *count - i - 1});
+                break;
+            }
+        }
+        const std::size_t count = editor_.take(into);
+        while (!editor_.complete() && !ahead_.empty()) editor_.type(ahead_.take(), [](std::string_view text) { print(console(), text); });
+        return static_cast<long>(count);
+    }
+
+    long write(std::span<const char> from, Blocking) override {
+        MutexLock lock(writing_);
+        print(console(), {from.data(), from.size()});
+        return static_cast<long>(from.size());
+    }
+
+    [[nodiscard]] bool terminal() const override { return true; }
+    [[nodiscard]] short ready() override {
+        short events = console().writable() ? kWritable : short{0};
+        if (editor_.complete() || console().readable()) events = static_cast<short>(events | kReadable);
+        return events;
+    }
+    [[nodiscard]] PollSource* poll_source() override { return &console().poll_source; }
+
+private:
+    struct TypedAhead {
+        std::array<char, 128> bytes;
+        std::size_t first = 0, last = 0;
+        void fill(std::span<const char> rest) noexcept {
+            first = last = 0;
+            for (char byte : rest) bytes[last++] = byte;
+        }
+        [[nodiscard]] bool empty() const noexcept { return first == last; }
+        char take() noexcept { return bytes[first++]; }
+    };
+
+    /// Newlines become CR LF. A console whose host side is gone swallows the rest.
+    static void print(Console& to, std::string_view text) {
+        while (!text.empty()) {
+            const std::size_t line = text.find('\n');
+            if (line != 0 && !put(to, text.substr(0, line))) return;
+            if (line == std::string_view::npos) return;
+            if (!put(to, "\r\n")) return;
+            text.remove_prefix(line + 1);
+        }
+    }
+    static bool put(Console& to, std::string_view text) {
+        while (!text.empty()) {
+            auto count = to.write({text.data(), text.size()});
+            if (!count || *count == 0) return false;
+            text.remove_prefix(*count);
+        }
+        return true;
+    }
+
+    Mutex reading_;
+    Mutex writing_;
+    LineEditor editor_;
+    TypedAhead ahead_{};
+};
+
+constinit TerminalFile terminal;
+constinit DescriptorTable table;
+constinit bool opened = false;
+
+} // namespace
+
+Console& console() noexcept { return *the_console; }
+
+void set_console(Console& console) noexcept {
+    Console& old = *the_console;
+    the_console = &console;
+    set_log_sink(nullptr, nullptr);
+    old.poll_source.notify();
+}
+
+void set_console_mode(ConsoleMode mode) noexcept { the_mode = mode; }
+ConsoleMode console_mode() noexcept { return the_mode; }
+
+DescriptorTable& descriptors() noexcept {
+    if (!opened) {
+        opened = true;
+        for (int i = 0; i < 3; ++i) table.open(terminal, 2); // O_RDWR
+    }
+    return table;
+}
+
+} // namespace kernel
