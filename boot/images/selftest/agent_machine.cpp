@@ -1,0 +1,60 @@
+// The agent's commands about the machine itself: its end, its interrupts, its clock.
+#include <cstdlib>
+
+#include "boot/images/selftest/agent.hpp"
+#include "kernel/interrupt/interrupts.hpp"
+#include "kernel/panic/panic.hpp"
+#include "kernel/task/task.hpp"
+#include "kernel/time/clock.hpp"
+
+namespace selftest {
+
+namespace {
+
+void exit_with(const Words& words, Answer& answer) {
+    answer.finish();
+    std::exit(static_cast<int>(words.number(2)));
+}
+
+void panic_now(const Words& words, Answer&) { kernel::panic("asked for by the host: %s", words.c_string(2)); }
+
+void abort_now(const Words&, Answer&) { std::abort(); }
+
+void interrupts(const Words&, Answer& answer) {
+    kernel::for_each_vector(
+        [](kernel::Vector vector, const char* name, std::uint64_t count, void* context) {
+            auto& mine = *static_cast<Answer*>(context);
+            mine.value("vector", vector.number);
+            mine.value("name", std::string_view(name));
+            mine.value("count", count);
+            mine.item();
+        },
+        &answer);
+    answer.value("spurious", kernel::spurious_interrupt_count());
+}
+
+void clock(const Words&, Answer& answer) {
+    const auto info = kernel::clock_info();
+    answer.value("source", std::string_view(info.source));
+    answer.value("hz", info.counter_hz);
+    answer.value("now", kernel::now_ns());
+    answer.value("wall", static_cast<std::uint64_t>(kernel::wall_clock_ns()));
+}
+
+void tasks(const Words&, Answer& answer) {
+    const auto now = kernel::task_statistics();
+    answer.value("tasks", now.tasks);
+    answer.value("switches", now.switches);
+    answer.value("idle", now.idle_ns);
+    answer.value("wakeups", now.wakeups);
+}
+
+} // namespace
+
+std::span<const Verb> machine_verbs() {
+    static constexpr Verb kVerbs[] = {{"exit", 1, exit_with},        {"panic", 1, panic_now}, {"abort", 0, abort_now},
+                                      {"interrupts", 0, interrupts}, {"clock", 0, clock},     {"tasks", 0, tasks}};
+    return kVerbs;
+}
+
+} // namespace selftest
