@@ -20,10 +20,10 @@ struct alignas(kPage) ExceptionStack {
 };
 // Interrupt stack table entry n (1..4) is element n-1.
 ExceptionStack exception_stacks[4];
-constexpr std::array<GuardPage, 4> kGuards = {{{exception_stacks[0].guard, "page fault handler"},
-                                               {exception_stacks[1].guard, "double fault handler"},
-                                               {exception_stacks[2].guard, "NMI handler"},
-                                               {exception_stacks[3].guard, "machine check handler"}}};
+constexpr std::array<GuardPage, 4> kGuards = {{{exception_stacks[0].guard, "the page fault handler"},
+                                               {exception_stacks[1].guard, "the double fault handler"},
+                                               {exception_stacks[2].guard, "the NMI handler"},
+                                               {exception_stacks[3].guard, "the machine check handler"}}};
 
 struct [[gnu::packed]] TaskState {
     std::uint32_t reserved0 = 0;
@@ -36,16 +36,19 @@ struct [[gnu::packed]] TaskState {
 };
 static_assert(sizeof(TaskState) == 104);
 
+// An interrupt gate: the handler's address in three pieces, code selector, stack table entry, type.
 struct Gate {
-    std::uint16_t offset_low;
-    std::uint16_t selector;
-    std::uint8_t ist;
-    std::uint8_t type;
-    std::uint16_t offset_middle;
-    std::uint32_t offset_high;
-    std::uint32_t reserved;
+    std::uint64_t low;
+    std::uint64_t high;
 };
 static_assert(sizeof(Gate) == 16);
+
+constexpr Gate make_gate(std::uint64_t handler, std::uint64_t ist) noexcept {
+    constexpr std::uint64_t kPresentInterruptGate = 0x8e;
+    return {(handler & 0xffff) | std::uint64_t{kCodeSelector} << 16 | ist << 32 | kPresentInterruptGate << 40 |
+                (handler >> 16 & 0xffff) << 48,
+            handler >> 32};
+}
 
 struct [[gnu::packed]] TablePointer {
     std::uint16_t limit;
@@ -56,15 +59,8 @@ TaskState task_state;
 std::uint64_t gdt[4];
 alignas(16) Gate idt[256];
 
-constexpr std::uint8_t ist_of(std::size_t vector) {
-    switch (vector) {
-    case 14: return 1;
-    case 8: return 2;
-    case 2: return 3;
-    case 18: return 4;
-    default: return 0;
-    }
-}
+// Exceptions with a stack of their own, in the order of exception_stacks.
+constexpr std::array<std::uint8_t, 4> kOwnStack = {14, 8, 2, 18};
 
 } // namespace
 
@@ -79,16 +75,9 @@ void start_descriptors() noexcept {
     // The code selector keeps its number and meaning, so CS need not be reloaded.
     asm volatile("lgdt %0; ltr %w1" : : "m"(gdt_pointer), "r"(kTaskSelector) : "memory");
 
-    for (std::size_t vector = 0; vector < 256; ++vector) {
-        const auto stub = reinterpret_cast<std::uint64_t>(ringside_interrupt_stubs) + vector * 16;
-        idt[vector] = {static_cast<std::uint16_t>(stub),
-                       kCodeSelector,
-                       ist_of(vector),
-                       0x8e,
-                       static_cast<std::uint16_t>(stub >> 16),
-                       static_cast<std::uint32_t>(stub >> 32),
-                       0};
-    }
+    const auto stub = [](std::size_t vector) { return reinterpret_cast<std::uint64_t>(ringside_interrupt_stubs) + vector * 16; };
+    for (std::size_t vector = 0; vector < 256; ++vector) idt[vector] = make_gate(stub(vector), 0);
+    for (std::size_t i = 0; i < kOwnStack.size(); ++i) idt[kOwnStack[i]] = make_gate(stub(kOwnStack[i]), i + 1);
     const TablePointer idt_pointer{sizeof idt - 1, reinterpret_cast<std::uint64_t>(idt)};
     asm volatile("lidt %0" : : "m"(idt_pointer) : "memory");
 }

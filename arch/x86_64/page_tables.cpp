@@ -1,5 +1,8 @@
 #include "arch/x86_64/page_tables.hpp"
 
+#include <algorithm>
+#include <cstring>
+
 namespace arch {
 namespace {
 
@@ -8,6 +11,7 @@ constexpr std::uint64_t kNoExecute = std::uint64_t{1} << 63;
 constexpr std::uint64_t kAddressMask = 0x000ffffffffff000;
 constexpr std::uint64_t kAddressLimit = std::uint64_t{1} << 47; // the lower half of 48-bit addresses
 constexpr unsigned kLeaf = 0, kRoot = 3;
+constexpr std::size_t kTableBytes = 4096;
 
 constexpr std::uint64_t size_at(unsigned level) noexcept { return std::uint64_t{4096} << (9 * level); }
 constexpr std::size_t index_at(std::uint64_t address, unsigned level) noexcept { return address >> (12 + 9 * level) & 511; }
@@ -34,7 +38,7 @@ bool PageTables::start(Allocate allocate, Largest largest) noexcept {
     largest_ = largest;
     root_ = allocate();
     if (root_ == nullptr) return false;
-    for (std::size_t i = 0; i < 512; ++i) root_[i] = 0;
+    std::memset(root_, 0, kTableBytes);
     return true;
 }
 
@@ -43,7 +47,7 @@ std::uint64_t* PageTables::table_below(std::uint64_t& entry, unsigned level) noe
     std::uint64_t* const table = allocate_();
     if (table == nullptr) return nullptr;
     if (entry == 0) {
-        for (std::size_t i = 0; i < 512; ++i) table[i] = 0;
+        std::memset(table, 0, kTableBytes);
     } else {
         // A large page becomes 512 smaller ones with the same rights.
         const std::uint64_t step = size_at(level - 1);
@@ -74,9 +78,10 @@ bool PageTables::map(std::uint64_t begin, std::uint64_t size, Access access, Cac
         if (entry == nullptr) return false;
         // As many neighbours in this table as have the same size: no second walk for them.
         const std::uint64_t step = size_at(level);
-        const std::size_t first = index_at(begin, level);
-        for (std::size_t i = first; i < 512 && end - begin >= step && !is_table(*entry, level); ++i, ++entry, begin += step)
-            *entry = begin | bits | (level == kLeaf ? 0 : kLarge);
+        const std::uint64_t* const last = entry + std::min<std::uint64_t>(512 - index_at(begin, level), (end - begin) / step);
+        std::uint64_t value = begin | bits | (level == kLeaf ? 0 : kLarge);
+        for (; entry != last && !is_table(*entry, level); ++entry, value += step) *entry = value;
+        begin = value & kAddressMask;
     }
     return true;
 }

@@ -98,11 +98,32 @@ bool is_mp_pointer(const PhysicalView& memory, std::uint64_t address) noexcept {
     return memory.read(address + 8, length) && length == 1 && sums_to_zero(memory, address, 16);
 }
 
-template<class Predicate>
-std::uint64_t scan(const PhysicalView& memory, std::uint64_t begin, std::uint64_t end, Predicate matches) noexcept {
-    for (std::uint64_t address = (begin + 15) & ~std::uint64_t{15}; address < end; address += 16)
-        if (matches(memory, address)) return address;
+/// Looks at every 16th byte for the first characters, and only there any closer: this runs over 128 KiB at each boot of a machine
+/// without ACPI.
+template<class Word, class Predicate>
+std::uint64_t scan(const PhysicalView& memory, std::uint64_t begin, std::uint64_t end, Word text, Predicate matches) noexcept {
+    begin = (begin + 15) & ~std::uint64_t{15};
+    end = std::min(end, memory.size()) & ~std::uint64_t{15};
+    if (begin >= end) return 0;
+    const std::byte* const first = memory.at(begin);
+    const std::byte* const last = memory.at(end);
+#pragma GCC unroll 8
+    for (const std::byte* at = first; at != last; at += 16) {
+        Word word;
+        __builtin_memcpy(&word, at, sizeof word); // a freestanding compiler calls the function unless told so
+        if (word != text) [[likely]]
+            continue;
+        if (const std::uint64_t address = begin + static_cast<std::uint64_t>(at - first); matches(memory, address)) return address;
+    }
     return 0;
+}
+
+std::uint64_t scan_for_rsdp(const PhysicalView& memory, std::uint64_t begin, std::uint64_t end) noexcept {
+    return scan(memory, begin, end, std::uint64_t{0x2052545020445352}, is_rsdp); // "RSD PTR "
+}
+
+std::uint64_t scan_for_mp_pointer(const PhysicalView& memory, std::uint64_t begin, std::uint64_t end) noexcept {
+    return scan(memory, begin, end, std::uint32_t{0x5f504d5f}, is_mp_pointer); // "_MP_"
 }
 
 /// The extended BIOS data area's segment stands at 40:0e; nonsense there counts as no such area.
@@ -117,7 +138,7 @@ std::uint64_t ebda(const PhysicalView& memory) noexcept {
 
 bool PhysicalView::read(std::uint64_t address, std::span<std::byte> out) const noexcept {
     if (address > size_ || out.size() > size_ - address) return false;
-    std::memcpy(out.data(), reinterpret_cast<const std::byte*>(reinterpret_cast<std::uintptr_t>(base_) + address), out.size());
+    std::memcpy(out.data(), at(address), out.size());
     return true;
 }
 
@@ -154,15 +175,15 @@ virtio::Result<> read_start_info(const PhysicalView& memory, std::uint64_t addre
 std::uint64_t find_rsdp(const PhysicalView& memory, std::uint64_t hint) noexcept {
     if (hint != 0 && is_rsdp(memory, hint)) return hint;
     if (const std::uint64_t area = ebda(memory))
-        if (const std::uint64_t found = scan(memory, area, area + 1024, is_rsdp)) return found;
-    return scan(memory, 0xe0000, 0x100000, is_rsdp);
+        if (const std::uint64_t found = scan_for_rsdp(memory, area, area + 1024)) return found;
+    return scan_for_rsdp(memory, 0xe0000, 0x100000);
 }
 
 std::uint64_t find_mp_table(const PhysicalView& memory) noexcept {
     if (const std::uint64_t area = ebda(memory))
-        if (const std::uint64_t found = scan(memory, area, area + 1024, is_mp_pointer)) return found;
-    if (const std::uint64_t found = scan(memory, 0x9fc00, 0xa0000, is_mp_pointer)) return found;
-    return scan(memory, 0xf0000, 0x100000, is_mp_pointer);
+        if (const std::uint64_t found = scan_for_mp_pointer(memory, area, area + 1024)) return found;
+    if (const std::uint64_t found = scan_for_mp_pointer(memory, 0x9fc00, 0xa0000)) return found;
+    return scan_for_mp_pointer(memory, 0xf0000, 0x100000);
 }
 
 } // namespace boot

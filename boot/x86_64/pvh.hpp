@@ -25,6 +25,11 @@ public:
     template<class T> [[nodiscard]] bool read(std::uint64_t address, T& out) const noexcept {
         return read(address, std::as_writable_bytes(std::span(&out, 1)));
     }
+    [[nodiscard]] std::uint64_t size() const noexcept { return size_; }
+    /// Only for addresses up to size(). The base may be address 0, which is no null pointer here: hence the arithmetic on integers.
+    [[nodiscard]] const std::byte* at(std::uint64_t address) const noexcept {
+        return reinterpret_cast<const std::byte*>(reinterpret_cast<std::uintptr_t>(base_) + address);
+    }
 
 private:
     const std::byte* base_;

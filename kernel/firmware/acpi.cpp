@@ -18,15 +18,22 @@ std::optional<acpi::Bytes> bytes_at(std::uint64_t address, std::size_t size) {
 
 } // namespace
 
-std::optional<acpi::Bytes> acpi::table_at(std::uint64_t address, std::string_view signature) {
+std::optional<acpi::Bytes> acpi::map_table(std::uint64_t address, std::string_view signature) {
     const auto header = bytes_at(address, kHeaderBytes);
     if (!header || !wire_starts_with(*header, 0, signature)) return std::nullopt;
     const std::size_t length = wire_read<std::uint32_t>(*header, 4);
     if (length > kLongestTable) return std::nullopt;
-    const auto bytes = bytes_at(address, length);
-    if (!bytes) return std::nullopt;
-    return checked_table(*bytes, signature);
+    return bytes_at(address, length);
 }
+
+namespace {
+
+std::optional<acpi::Bytes> checked_table_at(std::uint64_t address, std::string_view signature) {
+    const auto bytes = acpi::map_table(address, signature);
+    return bytes ? acpi::checked_table(*bytes, signature) : std::nullopt;
+}
+
+} // namespace
 
 std::optional<acpi::Bytes> acpi::find_table(std::string_view signature) {
     constexpr std::size_t kRootPointerBytes = 36;
@@ -34,13 +41,13 @@ std::optional<acpi::Bytes> acpi::find_table(std::string_view signature) {
     const auto pointer = bytes_at(boot_info().rsdp, kRootPointerBytes);
     const auto root = pointer ? parse_root_pointer(*pointer) : std::nullopt;
     if (!root) return std::nullopt;
-    auto list = root->xsdt != 0 ? table_at(root->xsdt, "XSDT") : std::nullopt;
-    if (!list && root->rsdt != 0) list = table_at(root->rsdt, "RSDT");
+    auto list = root->xsdt != 0 ? checked_table_at(root->xsdt, "XSDT") : std::nullopt;
+    if (!list && root->rsdt != 0) list = checked_table_at(root->rsdt, "RSDT");
     if (!list) return std::nullopt;
     for (std::size_t i = 0;; ++i) {
         const auto address = root_entry(*list, i);
         if (!address) return std::nullopt;
-        if (const auto table = table_at(*address, signature)) return table;
+        if (const auto table = checked_table_at(*address, signature)) return table;
     }
 }
 

@@ -14,8 +14,8 @@ namespace kernel {
 namespace acpi {
 /// The first table with this signature; nothing if there is no ACPI, no such table, or its checksum is wrong.
 [[nodiscard]] std::optional<Bytes> find_table(std::string_view signature);
-/// The table at an address (the DSDT, which only the FADT knows).
-[[nodiscard]] std::optional<Bytes> table_at(std::uint64_t address, std::string_view signature);
+/// The table at an address (the DSDT, which only the FADT knows), mapped but not yet checked: checked_table() does that.
+[[nodiscard]] std::optional<Bytes> map_table(std::uint64_t address, std::string_view signature);
 } // namespace acpi
 
 namespace mp {

@@ -143,7 +143,7 @@ Fadt parse_fadt(Bytes table) noexcept {
 
 std::optional<SleepTypes> find_s5(Bytes table) noexcept {
     for (std::size_t at = kHeaderBytes; at + 8 <= table.size(); ++at) {
-        if (!wire_starts_with(table, at, "_S5_")) continue;
+        if (table[at] != std::byte{'_'} || !wire_starts_with(table, at, "_S5_")) continue;
         // NameOp before it (perhaps with a root prefix between), PackageOp, package length of 1..4 bytes, element count behind it.
         const auto before = wire_read<std::uint8_t>(table, at - 1), two_before = wire_read<std::uint8_t>(table, at - 2);
         if (before != 0x08 && !(before == '\\' && two_before == 0x08)) continue;
@@ -162,7 +162,7 @@ std::optional<SleepTypes> find_s5(Bytes table) noexcept {
 
 std::optional<EventDevice> find_event_device(Bytes table) noexcept {
     std::size_t at = kHeaderBytes;
-    while (at < table.size() && !wire_starts_with(table, at, "ACPI0013")) ++at;
+    while (at < table.size() && (table[at] != std::byte{'A'} || !wire_starts_with(table, at, "ACPI0013"))) ++at;
     if (at >= table.size()) return std::nullopt;
     // The device's own declarations stand close behind its _HID; the limit keeps us out of the next device's.
     const Bytes device = table.subspan(at, table.size() - at < 256 ? table.size() - at : 256);

@@ -15,7 +15,7 @@ namespace kernel {
 
 template<std::unsigned_integral T> [[nodiscard]] T wire_read(std::span<const std::byte> bytes, std::size_t offset) noexcept {
     T value = 0;
-    if (offset <= bytes.size() && sizeof value <= bytes.size() - offset) std::memcpy(&value, bytes.data() + offset, sizeof value);
+    if (offset <= bytes.size() && sizeof value <= bytes.size() - offset) __builtin_memcpy(&value, bytes.data() + offset, sizeof value);
     return value;
 }
 

@@ -31,6 +31,7 @@ struct GuardName {
 };
 // Enough for the stacks of many tasks; a guard that finds no room is reported without a name.
 std::array<GuardName, 256> guard_names;
+std::size_t guard_names_used = 0; ///< entries behind it were never filled
 
 std::uint64_t* allocate_table() {
     const auto page = memory::page_allocator().allocate(1, 1, table_limit);
@@ -113,7 +114,7 @@ virtio::Result<> memory::start_address_space() {
         name_guard_page(page, owner);
         return protect(const_cast<void*>(page), 1, Protection::none);
     };
-    if (auto ok = guard(ringside_boot_stack_guard, "boot"); !ok) return ok;
+    if (auto ok = guard(ringside_boot_stack_guard, "the boot stack"); !ok) return ok;
     for (const arch::GuardPage& stack : arch::exception_stack_guards())
         if (auto ok = guard(stack.page, stack.owner); !ok) return ok;
     return {};
@@ -152,14 +153,17 @@ virtio::Result<const void*> map_firmware(std::uint64_t physical, std::uint64_t s
 
 void name_guard_page(const void* page, const char* name) {
     GuardName* room = nullptr;
-    for (GuardName& guard : guard_names) {
+    for (std::size_t i = 0; i < guard_names_used; ++i) {
+        GuardName& guard = guard_names[i];
         if (guard.page == page) {
             guard = name == nullptr ? GuardName{} : GuardName{page, name};
             return;
         }
         if (guard.page == nullptr && room == nullptr) room = &guard;
     }
-    if (room != nullptr && name != nullptr) *room = {page, name};
+    if (name == nullptr) return;
+    if (room == nullptr && guard_names_used < guard_names.size()) room = &guard_names[guard_names_used++];
+    if (room != nullptr) *room = {page, name};
 }
 
 const char* guard_page_owner(std::uint64_t address) noexcept {

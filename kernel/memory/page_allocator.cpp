@@ -54,16 +54,29 @@ void PageAllocator::mark_in_chunk(std::size_t index, std::size_t first, std::siz
     }
     materialise(index);
     std::uint64_t* const words = bits(index);
+    const std::uint64_t target = mark == Mark::free ? kAll : 0;
     std::uint32_t changed = 0;
-    const std::size_t end = first + count;
-    for (std::size_t at = first; at < end;) {
-        const std::size_t bit = at % kWordBits, length = std::min(kWordBits - bit, end - at);
-        const std::uint64_t mask = word_mask(bit, length);
-        std::uint64_t& value = words[at / kWordBits];
-        const std::uint64_t flip = (mark == Mark::free ? ~value : value) & mask;
+    const auto set = [&](std::size_t at, std::uint64_t mask) {
+        const std::uint64_t flip = (words[at] ^ target) & mask;
         changed += static_cast<std::uint32_t>(std::popcount(flip));
-        value ^= flip;
-        at += length;
+        words[at] ^= flip;
+    };
+    const std::size_t end = first + count, first_word = first / kWordBits, last_word = (end - 1) / kWordBits;
+    const std::uint64_t head = kAll << first % kWordBits, tail = kAll >> (kWordBits - 1 - (end - 1) % kWordBits);
+    if (first_word == last_word) {
+        set(first_word, head & tail);
+    } else {
+        set(first_word, head);
+        // Nearly all words of a large range change as a whole: their bits need no counting.
+        for (std::size_t at = first_word + 1; at < last_word; ++at) {
+            if (words[at] == ~target) {
+                words[at] = target;
+                changed += kWordBits;
+            } else if (words[at] != target) {
+                set(at, kAll);
+            }
+        }
+        set(last_word, tail);
     }
     if (mark == Mark::free) {
         chunk.free += changed;

@@ -23,7 +23,7 @@ extern "C" {
 namespace kernel {
 namespace {
 
-constexpr std::size_t kLongest = 32;
+constexpr std::size_t kLongest = 32, kDeepest = 100'000;
 
 bool is_text(std::uintptr_t address) noexcept {
     return address >= reinterpret_cast<std::uintptr_t>(ringside_text_start) &&
@@ -51,24 +51,38 @@ void print_entry(std::size_t number, std::uintptr_t address, bool is_return_addr
         emergency_print("  #%zu %016lx\n", number, address);
 }
 
+/// A runaway recursion is one line, not ten thousand.
+void print_repeated(std::size_t times) noexcept {
+    if (times != 0) emergency_print("     (%zu more of the same)\n", times);
+}
+
 } // namespace
 
 void print_backtrace(const void* frame_pointer, std::uintptr_t instruction) noexcept {
     emergency_write("backtrace:\n");
-    std::size_t number = 0;
+    std::size_t number = 0, repeated = 0;
     if (instruction != 0) print_entry(number++, instruction, false);
     auto frame = reinterpret_cast<std::uintptr_t>(frame_pointer);
-    for (; number < kLongest; ++number) {
-        if (frame == 0 || frame % 8 != 0 || !is_readable(reinterpret_cast<const void*>(frame), 16)) return;
+    std::uintptr_t last = 0;
+    for (std::size_t walked = 0; number < kLongest && walked < kDeepest; ++walked) {
+        if (frame == 0 || frame % 8 != 0 || !is_readable(reinterpret_cast<const void*>(frame), 16)) break;
         const auto* words = reinterpret_cast<const std::uintptr_t*>(frame);
         const std::uintptr_t caller = words[1];
         // Something else than code: the end of the chain, or a destroyed stack.
-        if (!is_text(caller)) return;
-        print_entry(number, caller, true);
-        // Frames go upwards; anything else would be a loop. (A change of stack, exception to task, also goes on from the frame given.)
-        if (words[0] <= frame) return;
+        if (!is_text(caller)) break;
+        if (caller == last) {
+            ++repeated;
+        } else {
+            print_repeated(repeated);
+            repeated = 0;
+            print_entry(number++, caller, true);
+        }
+        last = caller;
+        // Frames go upwards; anything else would be a loop.
+        if (words[0] <= frame) break;
         frame = words[0];
     }
+    print_repeated(repeated);
 }
 
 } // namespace kernel

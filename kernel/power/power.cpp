@@ -21,8 +21,8 @@ constexpr std::uint8_t kReducedSleepEnable = 1 << 5;
 constexpr unsigned kReducedSleepTypeShift = 2;
 
 acpi::Fadt fadt;
-acpi::SleepTypes s5;
-bool s5_known = false;
+// Mapped at the start, checked and searched only when the power goes: it is some thousand bytes long.
+acpi::Bytes dsdt;
 power::FixedEvents fixed_events;
 
 std::uint32_t debug_exit_port() noexcept {
@@ -63,7 +63,7 @@ void reset_by_any_means() noexcept {
 }
 
 bool can_enter_s5() noexcept {
-    if (!s5_known) return false;
+    if (dsdt.empty()) return false;
     return fadt.hardware_reduced ? fadt.sleep_control.space != Register::Space::none : fadt.pm1a_control.space == Register::Space::port;
 }
 
@@ -96,8 +96,9 @@ virtio::Result<> start_fixed_button() {
     return route_line(line.gsi, *vector, line.trigger, line.polarity);
 }
 
-virtio::Result<> start_event_device(acpi::Bytes dsdt) {
-    const auto device = acpi::find_event_device(dsdt);
+virtio::Result<> start_event_device() {
+    const auto table = acpi::checked_table(dsdt, "DSDT");
+    const auto device = table ? acpi::find_event_device(*table) : std::nullopt;
     if (!device) return {};
     const auto selector = map_device(device->selector, 4);
     if (!selector) return virtio::fail(selector.error());
@@ -117,25 +118,22 @@ virtio::Result<> start_power() {
     prepare(fadt.reset);
     prepare(fadt.sleep_control);
     prepare(fadt.sleep_status);
-    const auto dsdt = acpi::table_at(fadt.dsdt, "DSDT");
-    if (!dsdt) return {};
-    if (const auto found = acpi::find_s5(*dsdt)) {
-        s5 = *found;
-        s5_known = true;
-    }
-    return fadt.hardware_reduced ? start_event_device(*dsdt) : start_fixed_button();
+    if (const auto bytes = acpi::map_table(fadt.dsdt, "DSDT")) dsdt = *bytes;
+    return fadt.hardware_reduced ? start_event_device() : start_fixed_button();
 }
 
 void power_off(int status) noexcept {
     disable_interrupts();
     if (const std::uint32_t port = debug_exit_port(); port != 0 && status != 0)
         arch::port_write32(static_cast<std::uint16_t>(port), static_cast<std::uint32_t>(status));
-    if (can_enter_s5()) {
+    const auto table = acpi::checked_table(dsdt, "DSDT");
+    const auto s5 = table ? acpi::find_s5(*table) : std::nullopt;
+    if (s5 && can_enter_s5()) {
         if (fadt.hardware_reduced) {
-            write8(fadt.sleep_control, static_cast<std::uint8_t>(s5.a << kReducedSleepTypeShift | kReducedSleepEnable));
+            write8(fadt.sleep_control, static_cast<std::uint8_t>(s5->a << kReducedSleepTypeShift | kReducedSleepEnable));
         } else {
-            enter_s5(fadt.pm1a_control, s5.a);
-            enter_s5(fadt.pm1b_control, s5.b);
+            enter_s5(fadt.pm1a_control, s5->a);
+            enter_s5(fadt.pm1b_control, s5->b);
         }
         // The power goes a little after the write; a reset now would make a reboot of it.
         for (int i = 0; i < 1'000'000; ++i) arch::relax();
