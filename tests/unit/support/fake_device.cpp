@@ -220,6 +220,11 @@ void FakeDevice::config_changed() {
     }
 }
 
+void FakeDevice::needs_reset() {
+    status_ |= 64;
+    config_changed();
+}
+
 void FakeDevice::poke_used_index(unsigned index, std::uint16_t value) {
     queues.at(index).used = value;
     put<std::uint16_t>(queues.at(index).device + 2, value);
