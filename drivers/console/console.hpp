@@ -69,6 +69,8 @@ public:
 
     [[nodiscard]] Device& device() noexcept { return device_; }
     [[nodiscard]] const ConsoleCounters& counters() const noexcept { return counters_; }
+    /// Nothing of ours waits for the device's control queue: the ports that it had at the start have been announced.
+    [[nodiscard]] bool settled() const noexcept;
     [[nodiscard]] bool multiport() const noexcept { return multiport_; }
     [[nodiscard]] static std::span<const FeatureName> feature_names() noexcept { return kConsoleFeatureNames; }
 

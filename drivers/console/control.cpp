@@ -187,6 +187,12 @@ void ConsoleDevice::pump_control() noexcept {
         device_.event().mark(Device::queue_bit(kControlTransmitQueue));
 }
 
+bool ConsoleDevice::settled() const noexcept {
+    if (!multiport_) return true;
+    // QEMU's answers to a message are received before the message comes back, so nothing is on its way then.
+    return !device_ready_wanted_ && ready_wanted_ == 0 && control_transmit_.in_flight() == 0 && !control_receive_.pending();
+}
+
 bool ConsoleDevice::service_control() noexcept {
     if (!control_receive_.created()) return false;
     const bool news = !control_armed_ || control_receive_.pending() || control_transmit_.pending();

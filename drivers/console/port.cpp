@@ -261,12 +261,9 @@ void ConsolePort::reclaim() noexcept {
 }
 
 bool ConsolePort::arm_transmit() noexcept {
-    const std::uint16_t in_flight = transmit_.in_flight();
-    if (in_flight == 0 || transmit_armed_) return false;
-    // Somebody waits, or bytes do: the first buffer counts. Otherwise the last: nobody needs to know earlier.
-    const bool soon = room_wanted_ || fill_ != 0 || large_ != nullptr;
+    if (transmit_.in_flight() == 0 || transmit_armed_) return false;
     transmit_armed_ = true;
-    return transmit_.arm_interrupts(soon ? std::uint16_t{1} : in_flight);
+    return transmit_.arm_interrupts();
 }
 
 void ConsolePort::flush() noexcept {
@@ -311,10 +308,7 @@ Result<std::size_t> ConsolePort::put(std::span<const std::byte> from) noexcept {
         if (open_slot_ != kNoSlot) break; // a ring smaller than our slots is full
     }
     counters_.sent += done;
-    if (done < from.size() && !room_wanted_) {
-        room_wanted_ = true;
-        transmit_armed_ = false; // sooner than was asked for
-    }
+    if (done < from.size()) room_wanted_ = true;
     // With something in flight the rest waits for its end, and more bytes may join it: one kick for many small writes.
     if (transmit_.in_flight() == 0) lend_open_slot();
     flush();
@@ -358,9 +352,6 @@ Result<> ConsolePort::drain(std::uint64_t deadline_ns) noexcept {
         if (transmit_.in_flight() == 0 && fill_ == 0) return {};
         if (owner_->platform_->now_ns() >= deadline_ns) return fail(Error::timeout);
         room_wanted_ = true;
-        transmit_armed_ = false;
-        flush();
-        if (transmit_.in_flight() == 0 && fill_ == 0) return {};
         wait(deadline_ns);
     }
 }
@@ -381,7 +372,6 @@ Result<> ConsolePort::begin(ConsoleWrite& write, std::span<const std::byte> from
     write.error = Error::none;
     write.complete = &ConsolePort::large_transmitted;
     large_ = &write;
-    transmit_armed_ = false;
     submit_large();
     flush();
     if (write.finished() && write.sent == 0) return fail(write.error);
@@ -458,8 +448,6 @@ Result<std::size_t> ConsolePort::write_large(std::span<const std::byte> from) no
         if (begun.error() == Error::closed || begun.error() == Error::device_gone) return fail(begun.error());
         if (begun.error() != Error::busy && begun.error() != Error::ring_full) return std::size_t{0}; // by copying, then
         room_wanted_ = true;
-        transmit_armed_ = false;
-        flush();
         wait(owner_->platform_->now_ns() + kReturnNs);
     }
     // The memory is the caller's, so only the device's answer or a confirmed reset ends this.
