@@ -133,6 +133,19 @@ class Guest:
                                      + ("" if self.process.poll() is None else " (QEMU has ended)"))
                 self._changed.wait(min(left, 0.5))
 
+    def wait_for(self, look, what, timeout=None):
+        """Waits until look(everything that the console has printed) gives something, which is returned. Consumes nothing."""
+        deadline = time.monotonic() + (timeout or self.timeout)
+        with self._changed:
+            while True:
+                found = look(self.output.decode("utf-8", "replace"))
+                if found:
+                    return found
+                ended = self.process.poll() is not None
+                if time.monotonic() > deadline or (ended and not self._changed.wait(0.5)):
+                    raise GuestError(f"the console did not show {what}" + (" (QEMU has ended)" if ended else " in time"))
+                self._changed.wait(0.5)
+
     def console_text(self):
         with self._changed:
             return self.output.decode("utf-8", "replace")
