@@ -1,0 +1,1 @@
+"""What the QEMU tests share. A guest itself is ringside.guest.Guest (toolchain/)."""

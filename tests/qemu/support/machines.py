@@ -1,0 +1,44 @@
+"""The machines that every test runs on, and how their guests are described.
+
+    machine = make("q35-intx", image("selftest"), disks=[...], command_line=["agent"])
+"""
+
+import os
+import socket
+from pathlib import Path
+
+from ringside.machine import Machine
+
+# name -> how it differs
+CONFIGURATIONS = {
+    "q35": {"machine": "q35"},
+    "q35-intx": {"machine": "q35", "vectors": 0},   # no MSI-X at all: one shared, level-triggered line
+    "pc": {"machine": "pc"},
+    "microvm": {"machine": "microvm"},              # virtio over MMIO, version 2
+}
+
+
+def image(name):
+    """An image of this build."""
+    folder = Path(os.environ["RINGSIDE_BUILD"])
+    found = sorted(folder.rglob(f"{name}.elf"))
+    if not found:
+        raise FileNotFoundError(f"no {name}.elf in {folder}")
+    return found[0]
+
+
+def make(configuration, elf, **options):
+    options = {"memory": 256, "smp": 2, **CONFIGURATIONS[configuration], **options}
+    return Machine(image=elf, **options)
+
+
+def free_ports(count, kind=socket.SOCK_STREAM):
+    """Ports of this computer that nobody uses now."""
+    probes = [socket.socket(socket.AF_INET, kind) for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
