@@ -21,6 +21,7 @@ struct Heap {
     std::size_t maximum = 0;
 };
 Heap heap;
+HeapRelief heap_relief = nullptr;
 
 constexpr std::size_t pages_for(std::size_t bytes) noexcept { return (bytes + kPageSize - 1) / kPageSize; }
 
@@ -84,12 +85,15 @@ void* heap_extend(std::ptrdiff_t increment) {
     }
     // sbrk(0) before the first extension: the heap needs a place.
     if (heap.end_page == 0 && increment == 0 && !grow(kPageSize)) return nullptr;
-    if (!grow(static_cast<std::size_t>(increment))) return nullptr;
+    const auto bytes = static_cast<std::size_t>(increment);
+    if (!grow(bytes) && (heap_relief == nullptr || !heap_relief(pages_for(bytes) + 1) || !grow(bytes))) return nullptr;
     void* const old = reinterpret_cast<void*>(heap.brk);
     heap.brk += static_cast<std::size_t>(increment);
     heap.maximum = std::max(heap.maximum, bytes_in_use());
     return old;
 }
+
+void set_heap_relief(HeapRelief relief) noexcept { heap_relief = relief; }
 
 HeapStatistics heap_statistics() { return {bytes_in_use(), heap.maximum, reserve_pages() * kPageSize}; }
 

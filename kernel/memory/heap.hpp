@@ -12,6 +12,11 @@ namespace kernel {
 /// When the pages behind the heap are taken, the heap goes on at a higher address: the returned pointer is then not the previous break.
 [[nodiscard]] void* heap_extend(std::ptrdiff_t increment);
 
+/// Asked when the heap cannot grow: gets `pages` pages more than the reserve free and returns true, or returns false. It may wait, as
+/// malloc's lock may. nullptr: nobody.
+using HeapRelief = bool (*)(std::size_t pages);
+void set_heap_relief(HeapRelief relief) noexcept;
+
 struct HeapStatistics {
     std::size_t bytes = 0;   ///< between start and break, all parts
     std::size_t maximum = 0; ///< highest value of bytes so far

@@ -32,6 +32,8 @@ struct PageStatistics {
     std::size_t ballooned = 0;   ///< pages lent to the host by the balloon
 };
 [[nodiscard]] PageStatistics page_statistics();
+/// PageStatistics::free alone, without a look at every page.
+[[nodiscard]] std::size_t free_page_count() noexcept;
 /// The balloon driver reports what it took (+) or gave back (-), for the statistics only.
 void note_ballooned(std::ptrdiff_t pages);
 
