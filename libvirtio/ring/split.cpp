@@ -143,7 +143,7 @@ SplitRing::Taken SplitRing::take() noexcept {
     const std::uint32_t id = element.id.load();
     if (id >= size_ && !mutant(2)) return break_ring(RingFault::used_id_out_of_range);
     const auto head = static_cast<std::uint16_t>(id);
-    Slot& slot = slots_[head];
+    const Slot& slot = slots_[head];
     if (slot.request == nullptr && !mutant(3)) return break_ring(RingFault::used_id_not_in_flight);
 
     Request& request = *slot.request;

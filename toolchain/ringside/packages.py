@@ -17,6 +17,8 @@ if platform.machine() != "x86_64":
     RUN_PACKAGES.append("g++-x86-64-linux-gnu")
 # What the tests need besides.
 TEST_PACKAGES = ["doctest-dev", "linux-libc-dev", "clang-format-19"]
+# ... and for those of `test --all`.
+LONG_TEST_PACKAGES = ["clang-tidy-19"]
 
 
 def missing(packages):

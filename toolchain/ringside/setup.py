@@ -24,9 +24,10 @@ def _lock():
         yield
 
 
-def ensure(with_tests=False):
+def ensure(with_tests=False, with_long_tests=False):
     """Whether anything had to be done."""
-    done = packages.ensure(packages.RUN_PACKAGES + (packages.TEST_PACKAGES if with_tests else []))
+    done = packages.ensure(packages.RUN_PACKAGES + (packages.TEST_PACKAGES if with_tests else [])
+                           + (packages.LONG_TEST_PACKAGES if with_long_tests else []))
     with _lock():
         for arch in ARCHITECTURES:
             done = newlib.ensure(arch) or done

@@ -59,7 +59,7 @@ def run(folder, selection, junit):
 
 
 def main(options):
-    setup.ensure(with_tests=True)
+    setup.ensure(with_tests=True, with_long_tests=options.all)
     selection = _selection(options)
     counts = collections.Counter()
     times = collections.Counter()
