@@ -1,0 +1,116 @@
+// Clock arithmetic at its edges, and the real-time clock's encodings.
+#include <doctest/doctest.h>
+
+#include <ctime>
+
+#include "kernel/time/rate.hpp"
+#include "kernel/time/rtc.hpp"
+
+using kernel::Rate;
+using kernel::RtcFields;
+
+TEST_CASE("ticks become nanoseconds within a part in a thousand million") {
+    for (const std::uint64_t hz : {1'000'000ull, 24'000'000ull, 999'999'999ull, 1'000'000'000ull, 2'600'000'123ull, 5'999'999'999ull}) {
+        CAPTURE(hz);
+        const Rate to_ns = Rate::from_frequencies(hz, 1'000'000'000);
+        for (const std::uint64_t seconds : {0ull, 1ull, 60ull, 86'400ull, 31'536'000ull, 315'360'000ull}) {
+            const std::uint64_t ns = to_ns.convert(hz * seconds), exact = seconds * 1'000'000'000;
+            CHECK((ns > exact ? ns - exact : exact - ns) <= exact / 500'000'000 + 1);
+        }
+    }
+}
+
+TEST_CASE("conversion never goes backwards and does not wrap") {
+    const Rate rate = Rate::from_frequencies(2'600'000'000, 1'000'000'000);
+    std::uint64_t last = 0;
+    for (std::uint64_t ticks = 0; ticks < 10'000; ++ticks) {
+        const std::uint64_t now = rate.convert(ticks);
+        CHECK(now >= last);
+        last = now;
+    }
+    // 64 bits of ticks are 225 years at this rate: the product needs more than 64 bits long before.
+    CHECK(rate.convert(~std::uint64_t{0}) > 7'000'000'000'000'000'000);
+    CHECK(rate.convert(std::uint64_t{1} << 63) == doctest::Approx(9.2233720368547758e18 / 2.6));
+    // Too large a result stops at the end instead of starting again.
+    CHECK(Rate::from_frequencies(1'000'000, 1'000'000'000).convert(~std::uint64_t{0}) == ~std::uint64_t{0});
+    CHECK(Rate().convert(12345) == 0);
+}
+
+TEST_CASE("there and back loses at most a tick") {
+    const Rate to_ns = Rate::from_frequencies(2'599'999'377, 1'000'000'000),
+               to_ticks = Rate::from_frequencies(1'000'000'000, 2'599'999'377);
+    for (const std::uint64_t ns : {1ull, 999ull, 1'000'000ull, 123'456'789'012ull, 86'400'000'000'000ull}) {
+        const std::uint64_t ticks = to_ticks.convert(ns) + 1;
+        CHECK(to_ns.convert(ticks) + 1 >= ns - ns / 500'000'000);
+        CHECK(to_ns.convert(ticks) <= ns + 1 + ns / 500'000'000);
+    }
+}
+
+TEST_CASE("a frequency out of two counts") {
+    CHECK(kernel::frequency(26'000'000, 11'932, 1'193'182) == 2'599'960'778);
+    CHECK(kernel::frequency(1, 0, 1'193'182) == 0);
+    CHECK(kernel::frequency(0, 5, 1'193'182) == 0);
+    CHECK(kernel::frequency(~std::uint64_t{0}, 1, ~std::uint64_t{0}) == 0);
+}
+
+TEST_CASE("pvclock's multiplier and shift") {
+    CHECK(kernel::pvclock_frequency(1u << 31, 1) == 1'000'000'000);
+    CHECK(kernel::pvclock_frequency(1u << 31, 0) == 2'000'000'000);
+    CHECK(kernel::pvclock_frequency(0xcccccccd, -1) == doctest::Approx(2.5e9));
+    CHECK(kernel::pvclock_frequency(0, 0) == 0);
+    CHECK(kernel::pvclock_frequency(1, 100) == 0);
+    CHECK(kernel::pvclock_frequency(1, -100) == 0);
+    CHECK(kernel::pvclock_frequency(1, -31) == 0);
+}
+
+namespace {
+
+constexpr std::uint8_t bcd(int value) { return static_cast<std::uint8_t>(value / 10 << 4 | value % 10); }
+
+} // namespace
+
+TEST_CASE("RTC: BCD and binary, 24 and 12 hours") {
+    // 2026-11-22 14:39:36 UTC
+    constexpr std::int64_t kExpected = 1795358376;
+    CHECK(kernel::rtc_to_unix({0x36, 0x39, 0x14, 0x22, 0x11, 0x26, 0x20, 2}) == kExpected);
+    CHECK(kernel::rtc_to_unix({36, 39, 14, 22, 11, 26, 20, 6}) == kExpected);
+    CHECK(kernel::rtc_to_unix({0x36, 0x39, 0x82, 0x22, 0x11, 0x26, 0x20, 0}) == kExpected);
+    CHECK(kernel::rtc_to_unix({36, 39, 0x82, 22, 11, 26, 20, 4}) == kExpected);
+    // Twelve is midnight in the morning and noon in the afternoon.
+    CHECK(kernel::rtc_to_unix({0, 0, 0x12, 0x22, 0x11, 0x26, 0x20, 0}) == kExpected - 14 * 3600 - 39 * 60 - 36);
+    CHECK(kernel::rtc_to_unix({0, 0, 0x92, 0x22, 0x11, 0x26, 0x20, 0}) == kExpected - 2 * 3600 - 39 * 60 - 36);
+    // No century register.
+    CHECK(kernel::rtc_to_unix({0x36, 0x39, 0x14, 0x22, 0x11, 0x26, 0, 2}) == kExpected);
+}
+
+TEST_CASE("RTC: every day of two centuries agrees with the host's calendar") {
+    for (std::int64_t day = 0; day < 36'524 * 2; ++day) {
+        const std::time_t seconds = day * 86'400 + day % 86'400;
+        std::tm parts{};
+        REQUIRE(gmtime_r(&seconds, &parts) != nullptr);
+        const int year = parts.tm_year + 1900;
+        const RtcFields fields{bcd(parts.tm_sec),     bcd(parts.tm_min), bcd(parts.tm_hour), bcd(parts.tm_mday),
+                               bcd(parts.tm_mon + 1), bcd(year % 100),   bcd(year / 100),    2};
+        REQUIRE(kernel::rtc_to_unix(fields) == seconds);
+    }
+}
+
+TEST_CASE("RTC: what is no date is refused") {
+    const RtcFields good{0x36, 0x39, 0x14, 0x22, 0x11, 0x26, 0x20, 2};
+    CHECK_FALSE(kernel::rtc_to_unix({0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff})); // no clock
+    CHECK_FALSE(kernel::rtc_to_unix({0, 0, 0, 0, 0, 0, 0, 0}));
+    const auto with = [&](auto change) {
+        RtcFields fields = good;
+        change(fields);
+        return kernel::rtc_to_unix(fields);
+    };
+    CHECK_FALSE(with([](RtcFields& f) { f.second = 0x60; }));
+    CHECK_FALSE(with([](RtcFields& f) { f.minute = 0x3a; }));
+    CHECK_FALSE(with([](RtcFields& f) { f.hour = 0x24; }));
+    CHECK_FALSE(with([](RtcFields& f) { f.day = 0x31; })); // November
+    CHECK_FALSE(with([](RtcFields& f) { f.month = 0x13; }));
+    CHECK_FALSE(with([](RtcFields& f) { f.day = 0x29, f.month = 0x02; }));
+    CHECK(with([](RtcFields& f) { f.day = 0x29, f.month = 0x02, f.year = 0x28; }));
+    CHECK_FALSE(with([](RtcFields& f) { f.year = 0xa0; }));
+    CHECK_FALSE(with([](RtcFields& f) { f.hour = 0x13, f.status_b = 0; }));
+}
