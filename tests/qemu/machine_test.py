@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ringside.guest import Guest
 from ringside.machine import Disk, Forward
+from ringside.selftest import JOINED_PORTS, joined_chardevs
 
 from support import status, traffic
 from support.agent import Agent
@@ -50,7 +51,8 @@ def own_checks(guest):
     failures = re.findall(r"(?m)^FAIL (.*?)\r?$", text)
     need(not failures and found[2] == "0", f"the guest's own checks: {'; '.join(failures)}")
     need(int(found[1]) > 40, f"only {found[1]} checks were run")
-    need(not re.search(r"(?m)^skip (disks|net)", text), "the guest found no disk or no network")
+    skipped = re.findall(r"(?m)^skip (.*?)\r?$", text)
+    need(not skipped, f"this machine has everything, but the guest skipped {skipped}")
 
 
 # Disks.
@@ -206,6 +208,52 @@ def net_state(agent):
         return str(error)
 
 
+# Console ports.
+
+def echo(guest):
+    connection = guest.port("ringside.echo")
+    connection.settimeout(30)
+    data = random.Random(1).randbytes(MIB)
+    problems = []
+
+    def send():
+        try:
+            connection.sendall(data)
+        except OSError as error:
+            problems.append(str(error))
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        wrong = difference(traffic.receive(connection, len(data)), data)
+    finally:
+        sender.join(30)
+    need(not problems, f"sending: {problems}")
+    need(not wrong, f"the echo: {wrong}")
+
+
+def log_port(guest):
+    connection = guest.port("ringside.log")
+    connection.settimeout(5)
+    text = b""
+    while b"MiB of memory" not in text or b"blk0" not in text:
+        part = connection.recv(65536)
+        need(part, "the log ended")
+        text += part
+    need(re.search(rb"(?m)^\[ *\d+\.\d+\] ", text), f"no time stamps: {text[:200]!r}")
+
+
+def still_there(guest, agent):
+    """The console itself in both directions, while the echo is busy."""
+    results = []
+    thread = threading.Thread(target=lambda: results.append(echo(guest)))
+    thread.start()
+    for _ in range(20):
+        agent.call("clock")
+    thread.join(60)
+    equal(results, [None], "the echo beside it")
+
+
 # Balloon.
 
 def actual(guest):
@@ -325,8 +373,9 @@ def main(configuration):
         udp_port, = free_ports(1, 2)
         machine = make(configuration, image("selftest"), memory=MEMORY, command_line=["agent"],
                        disks=[Disk(paths[READ], "read64", read_only=True), Disk(paths[WRITE], "write32"), Disk(paths[GROW], "grow8")],
-                       forwards=[Forward(tcp_port, TCP), Forward(udp_port, UDP, "udp")])
-        with Guest(machine) as guest:
+                       forwards=[Forward(tcp_port, TCP), Forward(udp_port, UDP, "udp")],
+                       chardevs=joined_chardevs(folder), ports=JOINED_PORTS)
+        with Guest(machine, ports=["ringside.echo", "ringside.log"]) as guest:
             checks.guest = guest
             checks.run("own_checks", own_checks, guest)
             agent = Agent(guest)
@@ -346,6 +395,9 @@ def main(configuration):
             checks.run("net.tcp_from_guest", tcp_from_guest, agent)
             checks.run("net.udp", udp, udp_port)
             checks.run("net.link_down_and_up", link_down_and_up, guest, agent, tcp_port)
+            checks.run("console.echo_1_mib", echo, guest)
+            checks.run("console.log_port", log_port, guest)
+            checks.run("console.several_at_once", still_there, guest, agent)
             checks.run("balloon.half_and_back_under_load", balloon_under_load, guest, agent)
             checks.run("balloon.statistics", balloon_statistics, guest, agent)
             checks.run("qemu.negotiated", negotiated, guest, agent)

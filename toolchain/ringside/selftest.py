@@ -39,6 +39,14 @@ def resolve(options):
     return machine, transport, options.irq or ("intx" if transport == "mmio" else "msix")
 
 
+# Two ports of the guest that are joined outside: what it says into one, it hears from the other.
+JOINED_PORTS = {"selftest.a": "joined-a", "selftest.b": "joined-b"}
+
+
+def joined_chardevs(folder):
+    return [f"socket,id=joined-a,path={folder}/joined,server=on,wait=off", f"socket,id=joined-b,path={folder}/joined"]
+
+
 def main(options):
     machine_name, transport, interrupts = resolve(options)
     setup.ensure()
@@ -49,7 +57,8 @@ def main(options):
         serial.touch()
         machine = Machine(image=image, machine=machine_name, memory=options.memory, smp=options.smp, accel=accelerator(options.accel),
                           disks=[Disk(disk.scratch_copy(folder), "sample")], console="console", serial="chardev:serial",
-                          chardevs=[f"file,id=console,path={console}", f"file,id=serial,path={serial}"],
+                          chardevs=[f"file,id=console,path={console}", f"file,id=serial,path={serial}", *joined_chardevs(folder)],
+                          ports=JOINED_PORTS,
                           vectors=0 if transport == "pci" and interrupts == "intx" else -1,
                           command_line=[f"irq={interrupts}", f"ring={options.ring}"])
         say(f"self-test on {machine_name}: {transport}, {options.ring} ring, {interrupts}")

@@ -74,6 +74,5 @@ void check_entropy();
 void check_disks();
 void check_channels();
 void check_network();
-void check_devices();
 
 } // namespace selftest

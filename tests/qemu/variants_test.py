@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""Other machines: fewer vectors, no interrupts, small queues, other features, other sizes, devices missing. One short boot of the
+self-test image for each; the guest's own checks judge.
+
+    variants_test.py [NAME ...]
+"""
+
+import random
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+from ringside.guest import Guest
+from ringside.machine import Disk
+from ringside.selftest import JOINED_PORTS, joined_chardevs
+
+from support.checks import Checks, equal, need
+from support.machines import image, make
+
+MIB = 1 << 20
+NO_RING_FEATURES = "indirect_desc=off,event_idx=off"
+NOTHING_FANCY = f"mrg_rxbuf=off,csum=off,guest_csum=off,ctrl_vq=off,{NO_RING_FEATURES}"
+
+# name: what differs. `only` limits the guest's checks to a group; `disk` are options of the disk; `skips` are the checks that the guest
+# must skip, because it lacks what they need (and no others).
+VARIANTS = {
+    "poll": {"words": ["irq=poll"]},
+    "line_by_choice": {"words": ["irq=intx"]},
+    "one_vector": {"vectors": 1},
+    "two_vectors": {"vectors": 2},
+    "microvm_poll": {"configuration": "microvm", "words": ["irq=poll"]},
+    "microvm_without_acpi": {"configuration": "microvm", "acpi": False},
+    "pc_without_messages": {"configuration": "pc", "vectors": 0},
+    "one_processor": {"smp": 1},
+    "four_processors": {"smp": 4, "only": "disks"},
+    "little_memory": {"memory": 40},
+    "beyond_4_gib": {"memory": 5120, "only": "memory"},
+    "disk_beyond_4_gib": {"memory": 5120, "only": "disks"},
+    "plain_rings": {"disk": NO_RING_FEATURES, "network_options": NOTHING_FANCY},
+    "small_queue": {"disk": "queue-size=4", "only": "disks"},
+    "one_segment": {"disk": "queue-size=4,seg-max-adjust=on", "only": "disks"},
+    "large_queue": {"disk": "queue-size=1024", "only": "disks"},
+    "write_through": {"disk": "write-cache=off", "only": "disks"},
+    "no_cache_switch": {"disk": "config-wce=off", "only": "disks"},
+    "many_queues": {"disk": "num-queues=4", "only": "disks"},
+    "large_network_rings": {"network_options": "rx_queue_size=1024", "only": "net"},
+    "small_mtu": {"network_options": "host_mtu=1280", "only": "net"},
+    "no_link_status": {"network_options": "status=off", "only": "net"},
+    "no_network": {"network": False, "skips": ["net.up"]},
+    "no_disk": {"disks": 0, "skips": ["disks"]},
+    "no_balloon": {"balloon": False},
+    "no_entropy_device": {"entropy": False},
+    "no_console": {"console": False, "skips": ["ports"]},
+    "no_device_at_all": {"network": False, "balloon": False, "entropy": False, "disks": 0, "console": False, "skips": ["disks", "net.up", "ports"]},
+    "many_disks": {"disks": 12, "only": "disks"},
+}
+
+
+def variant(name, folder, options):
+    options = dict(options)
+    console = options.pop("console", True)
+    only = options.pop("only", None)
+    skips = options.pop("skips", [])
+    count = options.pop("disks", 1)
+    disk_options = options.pop("disk", "")
+    disks = []
+    for number in range(count):
+        path = Path(folder) / f"{name}{number}.img"
+        content = random.Random(number).randbytes((2 if count == 1 else 1) * MIB)
+        path.write_bytes(content)
+        disks.append((path, content))
+    words = [*options.pop("words", []), *([f"only={only}"] if only else [])]
+    machine = make(options.pop("configuration", "q35"), image("selftest"), disks=[Disk(path, f"disk{n}", options=disk_options) for n, (path, _) in enumerate(disks)],
+                   command_line=words, chardevs=joined_chardevs(folder) if console else [], ports=JOINED_PORTS if console else {}, **options)
+    with Guest(machine, console=console) as guest:
+        try:
+            status = guest.wait(60)
+            text = guest.serial_text() + guest.console_text()
+            failures = re.findall(r"(?m)^FAIL (.*?)\r?$", text)
+            need(not failures, f"the guest's checks: {'; '.join(failures)}")
+            equal(status, 0, "status")
+            counts = re.findall(r"(\d+) passed, 0 failed", text)
+            need(counts and int(counts[-1]) > 0, "no check was counted")
+            skipped = re.findall(r"(?m)^skip (\S+):", text)
+            equal(sorted(skipped), sorted(skips), "skipped checks")
+            need(not re.search(r"(?m)^PANIC", text), "a panic")
+        except AssertionError:
+            guest.show()
+            raise
+    for path, content in disks:
+        need(path.read_bytes() == content, "the checks did not put back what they overwrote")
+        path.unlink()
+
+
+def main(names):
+    with Checks("variants", 230) as checks, tempfile.TemporaryDirectory(prefix="ringside-variants-") as folder:
+        for name in names or VARIANTS:
+            checks.run(f"variant.{name}", variant, name, folder, VARIANTS[name])
+    return checks.status()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
