@@ -2,13 +2,19 @@
 #ifndef RINGSIDE_LWIP_HOOKS_H
 #define RINGSIDE_LWIP_HOOKS_H
 
+#include "lwip/err.h"
 #include "lwip/ip_addr.h"
+
+struct pbuf;
+struct tcp_hdr;
+struct tcp_pcb;
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 u32_t ringside_tcp_isn(const ip_addr_t* local_ip, u16_t local_port, const ip_addr_t* remote_ip, u16_t remote_port);
+err_t ringside_tcp_input(struct tcp_pcb* pcb, const struct tcp_hdr* header, const struct pbuf* packet);
 
 #ifdef __cplusplus
 }

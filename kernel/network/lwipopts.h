@@ -49,6 +49,9 @@
 #define LWIP_DNS 1
 #define DNS_MAX_SERVERS 2
 #define DNS_TABLE_SIZE 8
+/* "localhost" without asking anybody. */
+#define DNS_LOCAL_HOSTLIST 1
+#define DNS_LOCAL_HOSTLIST_INIT {DNS_LOCAL_HOSTLIST_ELEM("localhost", IPADDR4_INIT_BYTES(127, 0, 0, 1))}
 #define IP_FRAG 1
 #define IP_REASSEMBLY 1
 #define IP_FORWARD 0
@@ -100,8 +103,10 @@
 #define LWIP_STATS_LARGE 1
 #define LWIP_STATS_DISPLAY 0
 
-/* Random numbers and initial sequence numbers (RFC 6528) from the system's generator. */
+/* Hooks (lwip_hooks.h): random numbers and initial sequence numbers (RFC 6528) from the system's generator. */
 #define LWIP_HOOK_FILENAME "lwip_hooks.h"
 #define LWIP_HOOK_TCP_ISN ringside_tcp_isn
+/* lwIP answers every empty segment that arrives while its window is closed; two of it, both closed, never stop (network.cpp). */
+#define LWIP_HOOK_TCP_INPACKET_PCB(pcb, header, option_length, option_length1, option2, packet) ringside_tcp_input(pcb, header, packet)
 
 #endif

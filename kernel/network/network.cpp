@@ -9,13 +9,15 @@
 #include "kernel/network/address_option.hpp"
 #include "kernel/network/core_lock.hpp"
 #include "kernel/network/link.hpp"
+#include "kernel/network/lwip_hooks.h"
 #include "kernel/network/net_interface.hpp"
 #include "kernel/task/semaphore.hpp"
 #include "kernel/task/wait_queue.hpp"
 #include "lwip/dhcp.h"
 #include "lwip/dns.h"
+#include "lwip/prot/tcp.h"
+#include "lwip/tcp.h"
 #include "lwip/tcpip.h"
-#include "lwip_hooks.h"
 
 namespace kernel {
 
@@ -82,7 +84,10 @@ virtio::Result<> start_network() {
     started = true;
     random_bytes(std::as_writable_bytes(std::span(isn_secret)));
     Semaphore ready;
-    tcpip_init([](void* semaphore) { static_cast<Semaphore*>(semaphore)->release(); }, &ready);
+    {
+        CoreLock lock;
+        tcpip_init([](void* semaphore) { static_cast<Semaphore*>(semaphore)->release(); }, &ready);
+    }
     (void)ready.acquire();
     return {};
 }
@@ -128,4 +133,14 @@ extern "C" u32_t ringside_tcp_isn(const ip_addr_t* local_ip, u16_t local_port, c
     const std::uint32_t keyed =
         std::uint32_t{block[0]} | std::uint32_t{block[1]} << 8 | std::uint32_t{block[2]} << 16 | std::uint32_t{block[3]} << 24;
     return static_cast<u32_t>(kernel::now_ns() / 4000) + keyed;
+}
+
+// With its receive window closed, lwIP takes every empty segment for one outside the window and answers with an empty segment. When both
+// ends of a connection are lwIP and both windows are closed, the answers never end; over loopback they even keep every other task from
+// running, so that nobody opens a window again. By RFC 9293 (3.10.7.4) an empty segment at the next expected number is inside a closed
+// window: a window of one byte makes lwIP see it so. It is not announced (less than a segment), and lwIP caps the sum by itself.
+extern "C" err_t ringside_tcp_input(struct tcp_pcb* pcb, const struct tcp_hdr* header, const struct pbuf* packet) {
+    const bool open_connection = pcb->state >= ESTABLISHED && pcb->state != TIME_WAIT;
+    if (open_connection && packet->tot_len == 0 && pcb->rcv_wnd == 0 && header->seqno == pcb->rcv_nxt) pcb->rcv_wnd = 1;
+    return ERR_OK;
 }

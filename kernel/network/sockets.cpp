@@ -38,18 +38,36 @@ public:
     void set_blocking(Blocking blocking) override { lwip_fcntl(socket_, F_SETFL, blocking == Blocking::never ? O_NONBLOCK : 0); }
     [[nodiscard]] int socket() const override { return socket_; }
 
-    void set_socket(int socket) noexcept { socket_ = socket; }
+    void set_socket(int socket) noexcept {
+        socket_ = socket;
+        connecting_ = false;
+    }
+
+    // lwIP calls it a reset when the other side refuses a connection; everybody else expects ECONNREFUSED.
+    int connect(const struct sockaddr* address, socklen_t length) {
+        const int result = lwip_connect(socket_, address, length);
+        connecting_ = result != 0 && errno == EINPROGRESS;
+        if (result != 0 && errno == ECONNRESET) errno = ECONNREFUSED;
+        return result;
+    }
+    void translate_error(int& error) noexcept {
+        if (connecting_ && error == ECONNRESET) error = ECONNREFUSED;
+        connecting_ = false;
+    }
 
 private:
     int socket_ = -1;
+    bool connecting_ = false; // a connect() that did not wait has not been asked about yet
 };
 
 constinit std::array<SocketFile, MEMP_NUM_NETCONN> files{};
 
+SocketFile& file_of(int socket) { return files.at(static_cast<std::size_t>(socket)); }
+
 /// Gives one of lwIP's sockets a descriptor; -1 and errno if there is none left.
 int publish(int socket) {
     if (socket < 0) return -1;
-    SocketFile& file = files.at(static_cast<std::size_t>(socket));
+    SocketFile& file = file_of(socket);
     file.set_socket(socket);
     const int descriptor = descriptors().open(file, O_RDWR);
     if (descriptor >= 0) return descriptor;
@@ -97,7 +115,8 @@ int accept(int descriptor, struct sockaddr* address, socklen_t* length) {
 int bind(int descriptor, const struct sockaddr* address, socklen_t length) { return on_socket(descriptor, lwip_bind, address, length); }
 int listen(int descriptor, int backlog) { return on_socket(descriptor, lwip_listen, backlog); }
 int connect(int descriptor, const struct sockaddr* address, socklen_t length) {
-    return on_socket(descriptor, lwip_connect, address, length);
+    const int number = socket_behind(descriptor);
+    return number < 0 ? -1 : file_of(number).connect(address, length);
 }
 int shutdown(int descriptor, int how) { return on_socket(descriptor, lwip_shutdown, how); }
 int getpeername(int descriptor, struct sockaddr* address, socklen_t* length) {
@@ -107,7 +126,10 @@ int getsockname(int descriptor, struct sockaddr* address, socklen_t* length) {
     return on_socket(descriptor, lwip_getsockname, address, length);
 }
 int getsockopt(int descriptor, int level, int option, void* value, socklen_t* length) {
-    return on_socket(descriptor, lwip_getsockopt, level, option, value, length);
+    const int number = socket_behind(descriptor);
+    if (number < 0 || lwip_getsockopt(number, level, option, value, length) != 0) return -1;
+    if (level == SOL_SOCKET && option == SO_ERROR) file_of(number).translate_error(*static_cast<int*>(value));
+    return 0;
 }
 int setsockopt(int descriptor, int level, int option, const void* value, socklen_t length) {
     return on_socket(descriptor, lwip_setsockopt, level, option, value, length);
