@@ -5,8 +5,8 @@
 //     if (!size) return std::unexpected(size.error());      // virtio::message(size.error()): "device gone"
 #pragma once
 
+#include <array> // brings <compare>, as the standard demands
 #include <bit>
-#include <compare>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>

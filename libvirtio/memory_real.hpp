@@ -5,8 +5,8 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
+#include "libvirtio/bytes.hpp"
 #include "libvirtio/ring/abi.hpp"
 
 namespace virtio {
@@ -64,7 +64,7 @@ private:
 
 /// An indirect table: written whole before it is lent, never read back.
 inline void store_table_entry(std::byte* table, std::size_t index, const Descriptor& descriptor) noexcept {
-    std::memcpy(table + index * sizeof(Descriptor), &descriptor, sizeof(Descriptor));
+    copy_bytes(table + index * sizeof(Descriptor), &descriptor, sizeof(Descriptor));
 }
 
 } // namespace real_memory

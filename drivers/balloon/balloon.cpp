@@ -1,6 +1,6 @@
 #include "drivers/balloon/balloon.hpp"
 
-#include <cstring>
+#include "libvirtio/bytes.hpp"
 
 namespace virtio {
 namespace {
@@ -169,7 +169,7 @@ Result<> BalloonDevice::send(Virtqueue& queue, Lane& lane, std::size_t offset, s
     if (!device_.started()) return fail(Error::not_started);
     if (numbers.empty() || numbers.size() > kBatch) return fail(Error::invalid_argument);
     if (lane.busy) return fail(Error::busy);
-    std::memcpy(lane.data, numbers.data(), numbers.size_bytes());
+    copy_bytes(lane.data, numbers.data(), numbers.size_bytes());
     const Segment segment = memory_.segment(offset, static_cast<std::uint32_t>(numbers.size_bytes()));
     if (const Result<> added = queue.add({&segment, 1}, {}, lane); !added) return added;
     lane.count = static_cast<std::uint32_t>(numbers.size());
@@ -226,8 +226,8 @@ void BalloonDevice::offer_statistics() noexcept {
     for (const BalloonStatistic which : options_.statistics) { // BALLOON-022
         const Le16 tag{static_cast<std::uint16_t>(which)};
         const Le64 value{options_.observer->statistic(*options_.observer, which)};
-        std::memcpy(statistics_.data + at, &tag, sizeof tag);
-        std::memcpy(statistics_.data + at + kBalloonStatisticValueOffset, &value, sizeof value);
+        copy_bytes(statistics_.data + at, &tag, sizeof tag);
+        copy_bytes(statistics_.data + at + kBalloonStatisticValueOffset, &value, sizeof value);
         at += kBalloonStatisticBytes;
     }
     const Segment segment = memory_.segment(kStatisticsOffset, static_cast<std::uint32_t>(at));

@@ -1,7 +1,7 @@
 // A block request's way: checks, slot, chains within the device's limits, status. BlockDevice's other half.
-#include <cstring>
 
 #include "drivers/blk/blk.hpp"
+#include "libvirtio/bytes.hpp"
 #include "libvirtio/memory.hpp"
 
 namespace virtio {
@@ -200,7 +200,7 @@ Result<> BlockDevice::send(Slot& slot) noexcept {
     // Never on the caller's stack, and written whole before each chain: the device may have scribbled on it.
     std::byte* const own = memory_.data + kHeaderStride * slot.index;
     const BlockHeader header{Le32{static_cast<std::uint32_t>(slot.operation)}, Le32{}, Le64{slot.left == 0 ? 0 : slot.sector}};
-    std::memcpy(own, &header, sizeof header);
+    copy_bytes(own, &header, sizeof header);
     memory_.data[statuses_at_ + slot.index] = std::byte{block_status::kNotWritten};
     slot.bounce = false;
     slot.mappings = 0;
@@ -225,8 +225,8 @@ Result<> BlockDevice::send(Slot& slot) noexcept {
         slot.part = slot.left < whole ? static_cast<std::uint32_t>(slot.left) : whole;
         const BlockRange range{Le64{slot.sector}, Le32{slot.part}, Le32{slot.flags}};
         const BlockHeader no_sector{Le32{static_cast<std::uint32_t>(slot.operation)}, Le32{}, Le64{}};
-        std::memcpy(own, &no_sector, sizeof no_sector);
-        std::memcpy(own + sizeof(BlockHeader), &range, sizeof range);
+        copy_bytes(own, &no_sector, sizeof no_sector);
+        copy_bytes(own + sizeof(BlockHeader), &range, sizeof range);
         return send_three(slot, memory_.segment(kHeaderStride * slot.index + sizeof(BlockHeader), sizeof(BlockRange)));
     }
     }
@@ -359,7 +359,7 @@ Result<> BlockDevice::send_bounce(Slot& slot) noexcept {
     const std::size_t at = bounce_at_ + std::size_t{limits_.block_size} * slot.index;
     if (slot.operation == BlockOperation::out)
         each_run(slot, limits_.block_size, [&, to = memory_.data + at](std::span<std::byte> run) mutable noexcept {
-            std::memcpy(to, run.data(), run.size());
+            copy_bytes(to, run.data(), run.size());
             to += run.size();
         });
     std::array<Segment, kMostSegments + 2> parts;
@@ -416,12 +416,12 @@ void BlockDevice::advance(Slot& slot) noexcept {
         each_run(
             slot, slot.part,
             [from = memory_.data + bounce_at_ + std::size_t{limits_.block_size} * slot.index](std::span<std::byte> run) mutable noexcept {
-                std::memcpy(run.data(), from, run.size());
+                copy_bytes(run.data(), from, run.size());
                 from += run.size();
             });
     slot.owner->bytes += slot.part;
     if (slot.part == slot.left) [[likely]] {
-        if (slot.operation == BlockOperation::get_id) std::memcpy(id_.data(), memory_.data + id_at_, kBlockIdBytes);
+        if (slot.operation == BlockOperation::get_id) copy_bytes(id_.data(), memory_.data + id_at_, kBlockIdBytes);
         return finish(slot, Error::none);
     }
     // More than the device takes at once: the same request goes on where this chain ended.

@@ -1,9 +1,9 @@
 // MULTIPORT's control messages (VIRTIO 1.4, 5.3.6.2). The device may send them in any order, for any port, as fast as it likes:
 // each changes a few words of a port's record, and answers are bits that wait for a free slot, so a flood cannot pile anything up.
 #include <bit>
-#include <cstring>
 
 #include "drivers/console/console.hpp"
+#include "libvirtio/bytes.hpp"
 
 namespace virtio {
 namespace {
@@ -54,8 +54,8 @@ void ConsoleDevice::control_received(Request& request) noexcept {
     const auto index = static_cast<unsigned>(&slot - console.control_receive_slots_.data());
     // Copied once, so that the device cannot change it under our checks; `length` is at most what was lent.
     std::array<std::byte, kControlBytes> message;
-    std::memcpy(message.data(), console.control_receive_memory_.data + std::size_t{index} * kControlBytes, slot.length);
-    const std::uint32_t length = slot.length;
+    copy_bytes(message.data(), console.control_receive_memory_.data + std::size_t{index} * kControlBytes, slot.length);
+    const std::uint32_t length = slot.length_clamped ? 0 : slot.length; // a length that cannot be true says nothing
     static_cast<void>(console.lend_control(index));
     console.handle(message.data(), length);
 }
@@ -64,7 +64,7 @@ void ConsoleDevice::handle(const std::byte* data, std::uint32_t length) noexcept
     ++counters_.control_messages;
     if (length < sizeof(ConsoleControl)) return bad_control();
     ConsoleControl message;
-    std::memcpy(&message, data, sizeof message);
+    copy_bytes(&message, data, sizeof message);
     const std::uint32_t id = message.id.load();
     const auto event = static_cast<ConsoleEvent>(message.event.load());
     if (id >= port_limit_) {
@@ -99,7 +99,7 @@ void ConsoleDevice::handle_port(ConsolePort& port, ConsoleEvent event, std::uint
     case ConsoleEvent::resize: {
         if (length < sizeof(ConsoleResize)) return bad_control();
         ConsoleResize size;
-        std::memcpy(&size, data, sizeof size);
+        copy_bytes(&size, data, sizeof size);
         port.size_ = {size.columns.load(), size.rows.load()};
         if (port.present_) port.tell(ConsoleChange::resized);
         return;
@@ -145,7 +145,7 @@ bool ConsoleDevice::send_control(std::uint32_t id, ConsoleEvent event, std::uint
     if (control_free_ == 0) return false;
     const auto index = static_cast<unsigned>(std::countr_zero(control_free_));
     const ConsoleControl message{Le32{id}, Le16{static_cast<std::uint16_t>(event)}, Le16{value}};
-    std::memcpy(control_transmit_memory_.data + index * kTransmitStride, &message, sizeof message);
+    copy_bytes(control_transmit_memory_.data + index * kTransmitStride, &message, sizeof message);
     const Segment segment = control_transmit_memory_.segment(index * kTransmitStride, sizeof message);
     ControlSlot& slot = control_transmit_slots_[index];
     slot.ready = event == ConsoleEvent::port_ready;

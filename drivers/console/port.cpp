@@ -1,9 +1,9 @@
 #include "drivers/console/port.hpp"
 
 #include <bit>
-#include <cstring>
 
 #include "drivers/console/console.hpp"
+#include "libvirtio/bytes.hpp"
 
 namespace virtio {
 namespace {
@@ -154,8 +154,9 @@ void ConsolePort::received(Request& request) noexcept {
     if (slot.error != Error::none) return;
     const unsigned index = port.index_of(slot, port.receive_slots_.data());
     ++port.owner_->handled_;
-    // An empty one goes back at once; `length` is never more than was lent.
-    if (slot.length == 0 || !port.present_) {
+    // An empty one goes back at once, and so does one whose length cannot be true: nobody knows what of it was written (B3).
+    if (slot.length_clamped) ++port.counters_.bad_lengths;
+    if (slot.length == 0 || slot.length_clamped || !port.present_) {
         if (port.present_) static_cast<void>(port.lend_receive(index));
         return;
     }
@@ -185,7 +186,7 @@ std::size_t ConsolePort::take(std::span<std::byte> into) noexcept {
         const Slot& slot = receive_slots_[index];
         const std::size_t rest = slot.length - read_offset_;
         const std::size_t now = rest < into.size() - done ? rest : into.size() - done;
-        std::memcpy(into.data() + done, receive_memory_.data + std::size_t{index} * kReceiveBytes + read_offset_, now);
+        copy_bytes(into.data() + done, receive_memory_.data + std::size_t{index} * kReceiveBytes + read_offset_, now);
         done += now;
         read_offset_ += static_cast<std::uint32_t>(now);
         if (read_offset_ != slot.length) break;
@@ -300,7 +301,7 @@ Result<std::size_t> ConsolePort::put(std::span<const std::byte> from) noexcept {
         }
         const std::size_t room = kTransmitBytes - fill_;
         const std::size_t now = room < from.size() - done ? room : from.size() - done;
-        std::memcpy(transmit_memory_.data + std::size_t{open_slot_} * kTransmitBytes + fill_, from.data() + done, now);
+        copy_bytes(transmit_memory_.data + std::size_t{open_slot_} * kTransmitBytes + fill_, from.data() + done, now);
         fill_ += static_cast<std::uint32_t>(now);
         done += now;
         if (fill_ != kTransmitBytes) continue;

@@ -43,8 +43,9 @@ struct ConsoleSize {
 /// Bytes, as the port's user counts them.
 struct ConsolePortCounters {
     std::uint64_t received = 0;
-    std::uint64_t sent = 0;    // handed to the device
-    std::uint64_t dropped = 0; // accepted, but the host side closed, the port went or the device was reset
+    std::uint64_t sent = 0;        // handed to the device
+    std::uint64_t dropped = 0;     // accepted, but the host side closed, the port went or the device was reset
+    std::uint64_t bad_lengths = 0; // input buffers whose length was a lie: thrown away
 };
 
 /// A large write that the device reads from the caller's memory, without a copy. Its memory belongs to the device until

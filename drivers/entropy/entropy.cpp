@@ -1,7 +1,8 @@
 #include "drivers/entropy/entropy.hpp"
 
 #include <array>
-#include <cstring>
+
+#include "libvirtio/bytes.hpp"
 
 namespace virtio {
 
@@ -111,8 +112,8 @@ Result<std::size_t> EntropyDevice::wait_for_bytes(std::span<std::byte> into, std
         return fail(Error::bad_response);
     }
     const std::size_t bytes = request_.length < into.size() ? request_.length : into.size();
-    std::memcpy(into.data(), memory_.data, bytes);
-    std::memset(memory_.data, 0, kMostBytes); // nobody reads it a second time
+    copy_bytes(into.data(), memory_.data, bytes);
+    fill_bytes(memory_.data, std::byte{0}, kMostBytes); // nobody reads it a second time
     counters_.bytes += bytes;
     return bytes;
 }

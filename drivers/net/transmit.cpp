@@ -1,9 +1,9 @@
 // Sending: a frame takes a slot (header, bookkeeping) and its descriptors, and gives both back when the device is done. Completions
 // do not interrupt; they are collected by the next activity, by a tick while a caller's memory is out, or by the one interrupt that
 // when_room() asks for.
-#include <cstring>
 
 #include "drivers/net/net.hpp"
+#include "libvirtio/bytes.hpp"
 
 namespace virtio {
 namespace {
@@ -119,8 +119,8 @@ Result<> NetDevice::transmit(std::span<const std::byte> frame, std::optional<Che
     }
     const std::size_t offset = std::size_t{copy_stride_} * slot->index;
     const NetHeader header = header_for(checksum);
-    std::memcpy(copies_.data + offset, &header, sizeof(header));
-    std::memcpy(copies_.data + offset + sizeof(header), frame.data(), frame.size());
+    copy_bytes(copies_.data + offset, &header, sizeof(header));
+    copy_bytes(copies_.data + offset + sizeof(header), frame.data(), frame.size());
     slot->lent = false;
     slot->mapped = 0;
     const Segment segment = copies_.segment(offset, static_cast<std::uint32_t>(sizeof(header) + frame.size()));
@@ -159,10 +159,10 @@ Result<> NetDevice::transmit(const NetTransmit& frame) noexcept {
     if (frame.headroom >= sizeof(NetHeader)) {
         // The headroom is lent with the frame: the header stands in front of the payload, in one descriptor.
         first = {first.data() - sizeof(NetHeader), first.size() + sizeof(NetHeader)};
-        std::memcpy(const_cast<std::byte*>(first.data()), &header, sizeof(header));
+        copy_bytes(const_cast<std::byte*>(first.data()), &header, sizeof(header));
     } else {
         const std::size_t offset = kHeaderStride * slot->index;
-        std::memcpy(headers_.data + offset, &header, sizeof(header));
+        copy_bytes(headers_.data + offset, &header, sizeof(header));
         segments[used++] = headers_.segment(offset, sizeof(header));
     }
     Result<> done = map_fragment(*slot, first, segments, used);

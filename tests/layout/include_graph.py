@@ -25,6 +25,10 @@ MAY_INCLUDE = {
 # Who may say <ringside/NAME.hpp>: programs, not the floors below them. Everybody may use the leaf.
 PUBLIC_USERS = {"boot", "examples", "tests", "toolchain"}
 
+# lwIP's own headers, which only the kernel's network knows.
+LWIP = ("lwip/", "netif/")
+LWIP_USERS = ("kernel/network/", "kernel/app_network.cpp")
+
 FREESTANDING = {"array", "atomic", "bit", "concepts", "cstddef", "cstdint", "expected", "limits", "optional", "span", "string_view",
                 "type_traits", "utility"}
 FREESTANDING_FOLDERS = {"libvirtio", "drivers", "leaf"}
@@ -51,7 +55,10 @@ def faults(root):
             edges += 1
             where = f"{relative}:{number}"
             kind, name = match.groups()
-            if kind == '"':
+            if name.startswith(LWIP):
+                if not str(relative).startswith(LWIP_USERS):
+                    found.append(f"{where}: only {' and '.join(LWIP_USERS)} may include <{name}>")
+            elif kind == '"':
                 if not (root / name).exists():
                     found.append(f'{where}: "{name}" is not the path of a file from the root of the repository')
                 elif folder_of(Path(name)) not in MAY_INCLUDE[folder]:
@@ -77,7 +84,7 @@ def self_check():
               "kernel/up.cpp": '#include "boot/d.cpp"\n', "arch/x86_64/up.cpp": '#include "kernel/c.cpp"\n',
               "arch/x86_64/include/ringside/arch/up.hpp": '#include "libvirtio/a.hpp"\n', "libvirtio/libc.cpp": "#include <cstdio>\n",
               "drivers/near.cpp": '#include "b.cpp"\n', "examples/deep.cpp": '#include "kernel/c.cpp"\n',
-              "kernel/public.cpp": "#include <ringside/app.hpp>\n"}
+              "kernel/public.cpp": "#include <ringside/app.hpp>\n", "kernel/stack.cpp": "#include <lwip/tcp.h>\n"}
 
     def count(files):
         with tempfile.TemporaryDirectory() as folder:
