@@ -9,18 +9,21 @@
 #include "kernel/firmware/acpi.hpp"
 #include "kernel/interrupt/interrupts.hpp"
 #include "kernel/time/calibration.hpp"
+#include "kernel/time/monotonic.hpp"
 #include "kernel/time/rate.hpp"
 #include "kernel/time/rtc.hpp"
 #include "kernel/time/timer_interrupt.hpp"
 
 namespace kernel {
+
+using timer::start_ticks;
+using timer::to_nanoseconds;
+
 namespace {
 
 constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
 constexpr std::uint32_t kTscDeadlineMsr = 0x6e0;
 
-std::uint64_t start_ticks = 0;
-Rate to_nanoseconds;
 Rate to_counter_ticks;
 Rate to_timer_ticks;
 ClockInfo info;
@@ -100,8 +103,6 @@ virtio::Result<> start_clock() {
     timer_idle.store(1, std::memory_order_relaxed);
     return {};
 }
-
-std::uint64_t now_ns() noexcept { return to_nanoseconds.convert(arch::read_tsc() - start_ticks); }
 
 std::int64_t wall_clock_ns() noexcept {
     if (!wall_known) {
