@@ -1,0 +1,98 @@
+// A QEMU TCG plugin (API version 1, declared here: distributions ship no qemu-plugin.h) that counts what a guest executes.
+// Build: gcc -O2 -fPIC -shared -o count.so count.c
+// Use:   -plugin ./count.so,out=FILE[,at=0xADDRESS]...
+// A line is written each time that the guest executes an instruction at one of the addresses, or a marker: the 8-byte NOP
+// 0f 1f 84 00 <imm32> with imm32 = 0x5ec0de00 + number. The counts are those before that instruction. One processor only.
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef uint64_t qemu_plugin_id_t;
+struct qemu_plugin_tb;
+struct qemu_plugin_insn;
+typedef struct {
+    const char* target_name;
+    struct { int min, cur; } version;
+    bool system_emulation;
+    union { struct { int smp_vcpus, max_vcpus; } system; };
+} qemu_info_t;
+#define EXPORT __attribute__((visibility("default")))
+EXPORT int qemu_plugin_version = 1;
+extern size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb*);
+extern struct qemu_plugin_insn* qemu_plugin_tb_get_insn(const struct qemu_plugin_tb*, size_t);
+extern const void* qemu_plugin_insn_data(const struct qemu_plugin_insn*);
+extern size_t qemu_plugin_insn_size(const struct qemu_plugin_insn*);
+extern uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn*);
+extern void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t, void (*)(qemu_plugin_id_t, struct qemu_plugin_tb*));
+extern void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn*, int op, void*, uint64_t);
+extern void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn*, void (*)(unsigned, void*), int, void*);
+
+enum { kInlineAdd = 0, kNoRegisters = 0, kMostAddresses = 16 };
+static struct { uint64_t instructions, repeated, in, out, halt, iret; } counts;
+static uint64_t addresses[kMostAddresses];
+static int address_count;
+static FILE* file;
+
+static void report(const char* kind, uint64_t which) {
+    fprintf(file, "%s %#lx instructions %lu repeated %lu in %lu out %lu halt %lu iret %lu\n", kind, (unsigned long)which,
+            (unsigned long)counts.instructions, (unsigned long)counts.repeated, (unsigned long)counts.in, (unsigned long)counts.out,
+            (unsigned long)counts.halt, (unsigned long)counts.iret);
+    fflush(file);
+}
+static void at_address(unsigned processor, void* which) { (void)processor, report("at", (uint64_t)which); }
+static void at_marker(unsigned processor, void* which) { (void)processor, report("mark", (uint64_t)which); }
+
+static bool is_prefix(uint8_t byte) {
+    switch (byte) {
+    case 0x66: case 0x67: case 0xf2: case 0xf3: case 0xf0: case 0x2e: case 0x3e: case 0x64: case 0x65: return true;
+    default: return false;
+    }
+}
+
+static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb* block) {
+    (void)id;
+    for (size_t i = 0, count = qemu_plugin_tb_n_insns(block); i < count; i++) {
+        struct qemu_plugin_insn* instruction = qemu_plugin_tb_get_insn(block, i);
+        const uint8_t* bytes = qemu_plugin_insn_data(instruction);
+        const size_t size = qemu_plugin_insn_size(instruction);
+        const uint64_t address = qemu_plugin_insn_vaddr(instruction);
+        for (int a = 0; a < address_count; a++)
+            if (addresses[a] == address) qemu_plugin_register_vcpu_insn_exec_cb(instruction, at_address, kNoRegisters, (void*)address);
+        if (size == 8 && bytes[0] == 0x0f && bytes[1] == 0x1f && bytes[2] == 0x84 && bytes[3] == 0) {
+            uint32_t number;
+            memcpy(&number, bytes + 4, 4);
+            if ((number & 0xffffff00u) == 0x5ec0de00u)
+                qemu_plugin_register_vcpu_insn_exec_cb(instruction, at_marker, kNoRegisters, (void*)(uintptr_t)(number & 0xff));
+        }
+        size_t at = 0;
+        bool repeat = false;
+        for (; at < size && is_prefix(bytes[at]); at++) repeat |= bytes[at] == 0xf2 || bytes[at] == 0xf3;
+        if (at < size && (bytes[at] & 0xf0) == 0x40) at++;
+        const uint8_t code = at < size ? bytes[at] : 0;
+        const bool string = (code >= 0xa4 && code <= 0xa7) || (code >= 0xaa && code <= 0xaf) || (code >= 0x6c && code <= 0x6f);
+        // QEMU executes each round of a repeated string instruction as one: they are counted apart.
+        qemu_plugin_register_vcpu_insn_exec_inline(instruction, kInlineAdd, repeat && string ? &counts.repeated : &counts.instructions, 1);
+        uint64_t* also = NULL;
+        switch (code) {
+        case 0xe4: case 0xe5: case 0xec: case 0xed: also = &counts.in; break;
+        case 0xe6: case 0xe7: case 0xee: case 0xef: also = &counts.out; break;
+        case 0xf4: also = &counts.halt; break;
+        case 0xcf: also = &counts.iret; break;
+        default: break;
+        }
+        if (also) qemu_plugin_register_vcpu_insn_exec_inline(instruction, kInlineAdd, also, 1);
+    }
+}
+
+EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t* info, int count, char** arguments) {
+    (void)info;
+    for (int i = 0; i < count; i++) {
+        if (!strncmp(arguments[i], "out=", 4)) file = fopen(arguments[i] + 4, "w");
+        if (!strncmp(arguments[i], "at=", 3) && address_count < kMostAddresses) addresses[address_count++] = strtoull(arguments[i] + 3, NULL, 0);
+    }
+    if (!file) return -1;
+    qemu_plugin_register_vcpu_tb_trans_cb(id, translate);
+    return 0;
+}
