@@ -3,6 +3,7 @@
 
 #include "boot/images/selftest/agent.hpp"
 #include "kernel/interrupt/interrupts.hpp"
+#include "kernel/newlib/console.hpp"
 #include "kernel/panic/panic.hpp"
 #include "kernel/task/task.hpp"
 #include "kernel/time/clock.hpp"
@@ -41,6 +42,13 @@ void clock(const Words&, Answer& answer) {
     answer.value("wall", static_cast<std::uint64_t>(kernel::wall_clock_ns()));
 }
 
+/// The console's size, as the host told it.
+void console(const Words&, Answer& answer) {
+    const auto size = kernel::console().size();
+    answer.value("columns", size.columns);
+    answer.value("rows", size.rows);
+}
+
 void tasks(const Words&, Answer& answer) {
     const auto now = kernel::task_statistics();
     answer.value("tasks", now.tasks);
@@ -53,7 +61,8 @@ void tasks(const Words&, Answer& answer) {
 
 std::span<const Verb> machine_verbs() {
     static constexpr Verb kVerbs[] = {{"exit", 1, exit_with},        {"panic", 1, panic_now}, {"abort", 0, abort_now},
-                                      {"interrupts", 0, interrupts}, {"clock", 0, clock},     {"tasks", 0, tasks}};
+                                      {"interrupts", 0, interrupts}, {"clock", 0, clock},     {"tasks", 0, tasks},
+                                      {"console", 0, console}};
     return kVerbs;
 }
 
