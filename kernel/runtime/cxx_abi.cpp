@@ -1,6 +1,8 @@
 // What the C++ compiler and libstdc++'s headers expect of a runtime library and do not bring: the libstdc++ archive is not linked.
 #include <bits/functexcept.h>
+#include <cstdarg>
 #include <cstdint>
+#include <cstdio>
 
 #include "kernel/panic/panic.hpp"
 #include "kernel/runtime/program.hpp"
@@ -62,7 +64,14 @@ void __throw_domain_error(const char* what) { panic("std::domain_error: %s", wha
 void __throw_invalid_argument(const char* what) { panic("std::invalid_argument: %s", what); }
 void __throw_length_error(const char* what) { panic("std::length_error: %s", what); }
 void __throw_out_of_range(const char* what) { panic("std::out_of_range: %s", what); }
-void __throw_out_of_range_fmt(const char* format, ...) { panic("std::out_of_range: %s", format); }
+void __throw_out_of_range_fmt(const char* format, ...) {
+    char what[200];
+    std::va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(what, sizeof what, format, arguments);
+    va_end(arguments);
+    panic("std::out_of_range: %s", what);
+}
 void __throw_runtime_error(const char* what) { panic("std::runtime_error: %s", what); }
 void __throw_range_error(const char* what) { panic("std::range_error: %s", what); }
 void __throw_overflow_error(const char* what) { panic("std::overflow_error: %s", what); }

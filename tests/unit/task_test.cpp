@@ -3,12 +3,12 @@
 #include <string>
 #include <vector>
 
-#include <doctest/doctest.h>
-#include "tests/unit/fake_machine.hpp"
 #include "kernel/task/mailbox.hpp"
 #include "kernel/task/mutex.hpp"
 #include "kernel/task/semaphore.hpp"
 #include "kernel/task/wait_queue.hpp"
+#include "tests/unit/fake_machine.hpp"
+#include <doctest/doctest.h>
 
 using fake::machine;
 using kernel::kNever;
@@ -301,6 +301,34 @@ TEST_CASE("a mailbox keeps the order, blocks when full and when empty, and times
     }
     kernel::join(poster);
     CHECK(box.size() == 0);
+}
+
+TEST_CASE("a reader of a mailbox is interrupted without a message, a posted one still gets through") {
+    static void* slots[2];
+    static kernel::Mailbox box(slots);
+    static int result;
+    auto reader = [](void*) {
+        void* got = nullptr;
+        result = box.fetch(got) ? 1 : 0;
+    };
+    result = -1;
+    auto& first = run(reader);
+    kernel::yield();
+    box.interrupt();
+    kernel::join(first);
+    CHECK(result == 0);
+    auto& second = run(reader);
+    kernel::yield();
+    box.interrupt();
+    CHECK(box.try_post(nullptr));
+    kernel::join(second);
+    CHECK(result == 1);
+    box.interrupt(); // nobody waits: nothing is remembered
+    auto& third = run(reader);
+    kernel::yield();
+    CHECK(box.try_post(nullptr));
+    kernel::join(third);
+    CHECK(result == 1);
 }
 
 TEST_CASE("the watchdog looks every 100 ms while somebody asks, and not otherwise") {
