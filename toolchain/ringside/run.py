@@ -75,7 +75,7 @@ def make_machine(options, image, folder):
     if options.gdb:
         port = free_port(1234)
         machine.extra += ["-S", "-gdb", f"tcp:127.0.0.1:{port}"]
-        say(f"waiting for gdb; in another terminal:  gdb {image} -ex 'target remote 127.0.0.1:{port}' -ex 'hbreak kernel_main' -ex continue")
+        say(f"waiting for gdb; in another terminal:  gdb {image} -ex 'target remote 127.0.0.1:{port}' -ex 'hbreak main' -ex continue")
     return machine
 
 
