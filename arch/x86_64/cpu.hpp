@@ -20,7 +20,7 @@ inline Cpuid cpuid(std::uint32_t leaf, std::uint32_t subleaf = 0) noexcept {
 
 // Leaf 1, ecx and edx.
 inline constexpr std::uint32_t kCpuidX2apic = 1u << 21, kCpuidTscDeadline = 1u << 24, kCpuidRdrand = 1u << 30, kCpuidHypervisor = 1u << 31;
-inline constexpr std::uint32_t kCpuidApic = 1u << 9;
+inline constexpr std::uint32_t kCpuidMachineCheck = 1u << 7;
 // Leaf 7, ebx and ecx.
 inline constexpr std::uint32_t kCpuidSmep = 1u << 7, kCpuidUmip = 1u << 2;
 // Leaf 0x80000001, edx.

@@ -34,5 +34,6 @@ extern const char ringside_image_start[], ringside_image_end[];
 extern const char ringside_text_start[], ringside_text_end[];
 extern const char ringside_rodata_start[], ringside_rodata_end[];
 extern const char ringside_data_start[];
+extern const std::uint64_t ringside_entry_ticks; ///< time stamp counter at the first instruction
 extern char ringside_boot_stack_guard[], ringside_boot_stack[], ringside_boot_stack_top[];
 }

@@ -32,6 +32,9 @@
 ringside_pvh_entry:
     cli
     cld
+    rdtsc                               // the clock's zero
+    movl %eax, ringside_entry_ticks
+    movl %edx, ringside_entry_ticks + 4
     movl $ringside_boot_stack_top, %esp
     movl %ebx, %esi                     // kept through CPUID
 
@@ -148,6 +151,12 @@ early_gdt_pointer:
     .long early_gdt
 no_long_mode_text:
     .asciz "PANIC: this processor has no 64-bit mode\r\n"
+
+    .section .data.boot, "aw", @progbits
+    .balign 8
+    .globl ringside_entry_ticks
+ringside_entry_ticks:
+    .quad 0
 
     .section .bss.boot, "aw", @nobits
     .balign 4096

@@ -18,7 +18,7 @@ using arch::Access;
 using arch::Cache;
 
 constexpr std::uint64_t kFourGigabytes = std::uint64_t{4} << 30;
-constexpr std::uint64_t kCr4Umip = 1 << 11, kCr4Smep = 1 << 20;
+constexpr std::uint64_t kCr4MachineCheck = 1 << 6, kCr4Umip = 1 << 11, kCr4Smep = 1 << 20;
 
 arch::PageTables tables;
 // Until the final tables are loaded only the first 4 GiB can be written.
@@ -103,6 +103,7 @@ virtio::Result<> memory::start_address_space() {
 
     // The kernel never runs or reads what would be a user's page; instructions that tell about descriptor tables are the kernel's only.
     std::uint64_t cr4 = arch::read_cr4();
+    if ((arch::cpuid(1).edx & arch::kCpuidMachineCheck) != 0) cr4 |= kCr4MachineCheck; // else a machine check is a silent reset
     if (arch::cpuid(0).eax >= 7) {
         const arch::Cpuid features = arch::cpuid(7);
         if ((features.ebx & arch::kCpuidSmep) != 0) cr4 |= kCr4Smep;

@@ -1,7 +1,9 @@
 #include "kernel/time/calibration.hpp"
 
+#include <array>
 #include <atomic>
 #include <cstring>
+#include <string_view>
 
 #include <ringside/arch/io.hpp>
 
@@ -42,20 +44,37 @@ std::uint64_t kvm_counter_hz() noexcept {
     return pvclock_frequency(multiplier, shift);
 }
 
-Rates hypervisor_rates() noexcept {
-    if ((arch::cpuid(1).ecx & arch::kCpuidHypervisor) == 0) return {};
+/// The hypervisor's twelve letters; nothing on bare metal.
+struct Hypervisor {
+    std::uint32_t highest_leaf = 0;
+    std::array<char, 12> name{};
+    [[nodiscard]] bool is(std::string_view other) const noexcept { return std::string_view(name.data(), name.size()) == other; }
+};
+constexpr std::string_view kKvm("KVMKVMKVM\0\0\0", 12), kTcg("TCGTCGTCGTCG", 12);
+
+Hypervisor hypervisor() noexcept {
+    Hypervisor found;
+    if ((arch::cpuid(1).ecx & arch::kCpuidHypervisor) == 0) return found;
     const arch::Cpuid leaf = arch::cpuid(kHypervisorLeaf);
+    found.highest_leaf = leaf.eax;
+    std::memcpy(found.name.data(), &leaf.ebx, 4);
+    std::memcpy(found.name.data() + 4, &leaf.ecx, 4);
+    std::memcpy(found.name.data() + 8, &leaf.edx, 4);
+    return found;
+}
+
+// The local APIC timer of QEMU and of KVM counts nanoseconds (APIC_BUS_CYCLE_NS in both).
+constexpr std::uint64_t kEmulatedTimerHz = 1'000'000'000;
+
+Rates hypervisor_rates() noexcept {
+    const Hypervisor host = hypervisor();
     // This leaf gives both rates in kHz: the counter's and the local APIC timer's.
-    if (leaf.eax >= kFrequencyLeaf && leaf.eax < kFrequencyLeaf + 0x1000) {
+    if (host.highest_leaf >= kFrequencyLeaf && host.highest_leaf < kFrequencyLeaf + 0x1000) {
         const arch::Cpuid rates = arch::cpuid(kFrequencyLeaf);
         if (rates.eax != 0) return {"hypervisor", std::uint64_t{rates.eax} * 1000, std::uint64_t{rates.ebx} * 1000, 0};
     }
-    char name[12];
-    std::memcpy(name, &leaf.ebx, 4);
-    std::memcpy(name + 4, &leaf.ecx, 4);
-    std::memcpy(name + 8, &leaf.edx, 4);
-    if (std::memcmp(name, "KVMKVMKVM\0\0\0", 12) == 0 && (arch::cpuid(kKvmFeatures).eax & kKvmClock) != 0)
-        if (const std::uint64_t hz = kvm_counter_hz(); hz != 0) return {"kvmclock", hz, 0, 0};
+    if (host.is(kKvm) && (arch::cpuid(kKvmFeatures).eax & kKvmClock) != 0)
+        if (const std::uint64_t hz = kvm_counter_hz(); hz != 0) return {"kvmclock", hz, kEmulatedTimerHz, 0};
     return {};
 }
 
@@ -72,8 +91,8 @@ constexpr int kMostIntervals = 10;
 constexpr std::uint8_t kPitIrq = 0;
 // Where a PC wires interrupt 0. QEMU's microvm does so as well but has no override in its MADT; nothing else is on that input.
 constexpr std::uint32_t kPitUsualInput = 2;
-// The local APIC timer ends the sleep if the interval timer's interrupt never comes: 0.2 s at the usual 1 GHz.
-constexpr std::uint32_t kBackstopTicks = 200'000'000;
+// The local APIC timer ends the sleep if the interval timer's interrupt never comes: 0.1 s at the usual 1 GHz.
+constexpr std::uint32_t kBackstopTicks = 100'000'000;
 constexpr std::uint32_t kUncalibratedSleepTicks = 10'000'000;
 constexpr std::uint64_t kPmTimerHz = 3'579'545;
 
@@ -195,6 +214,20 @@ Rates measure_with_pm_timer() noexcept {
             frequency(kUncalibratedSleepTicks, elapsed, kPmTimerHz), halted_ticks() - halted_before};
 }
 
+/// Without any of them, but under a hypervisor whose local APIC timer's rate is known: that timer alone.
+Rates measure_with_emulated_timer() noexcept {
+    const Hypervisor host = hypervisor();
+    if (!host.is(kTcg) && !host.is(kKvm)) return {};
+    const std::atomic<std::uint32_t> never{0};
+    const std::uint64_t halted_before = halted_ticks();
+    const std::uint64_t counter_before = arch::read_tsc();
+    arch::local_apic().set_timer_count(kUncalibratedSleepTicks);
+    (void)sleep_until_set(never);
+    const std::uint64_t ticks = arch::read_tsc() - counter_before;
+    return {"local apic timer", frequency(ticks, kUncalibratedSleepTicks, kEmulatedTimerHz), kEmulatedTimerHz,
+            halted_ticks() - halted_before};
+}
+
 } // namespace
 
 Rates known_rates() noexcept {
@@ -210,6 +243,7 @@ Rates known_rates() noexcept {
 Rates measure_rates() noexcept {
     if (Rates rates = measure_with_pit(); rates.counter_hz != 0 && rates.timer_hz != 0) return rates;
     if (Rates rates = measure_with_pm_timer(); rates.counter_hz != 0) return rates;
+    if (Rates rates = measure_with_emulated_timer(); rates.counter_hz != 0) return rates;
     // The processor's nominal rate is better than nothing, and so is a guess: time passes, if at the wrong speed.
     if (arch::cpuid(0).eax >= 0x16)
         if (const std::uint32_t mhz = arch::cpuid(0x16).eax & 0xffff; mhz != 0)

@@ -5,6 +5,7 @@
 #include <ringside/arch/io.hpp>
 
 #include "arch/x86_64/cpu.hpp"
+#include "arch/x86_64/kernel_hooks.hpp"
 #include "arch/x86_64/local_apic.hpp"
 #include "kernel/firmware/acpi.hpp"
 #include "kernel/interrupt/interrupts.hpp"
@@ -76,7 +77,7 @@ std::optional<std::int64_t> read_rtc() noexcept {
 } // namespace
 
 virtio::Result<> start_clock() {
-    start_ticks = arch::read_tsc();
+    start_ticks = ringside_entry_ticks;
     const auto vector = allocate_vector(timer::on_expiry, &timer_idle, "timer");
     if (!vector) return virtio::fail(vector.error());
 

@@ -16,7 +16,7 @@ inline constexpr std::uint64_t kNever = ~std::uint64_t{0};
 /// Finds the rates of the time stamp counter and of the timer (sleeping some milliseconds if nobody tells). After start_interrupts().
 [[nodiscard]] virtio::Result<> start_clock();
 
-/// Monotonic, from about 0 at boot.
+/// Monotonic; 0 is the first instruction after the loader (0 all the time until start_clock()).
 [[nodiscard]] std::uint64_t now_ns() noexcept;
 /// UTC, nanoseconds since 1970-01-01.
 [[nodiscard]] std::int64_t wall_clock_ns() noexcept;
