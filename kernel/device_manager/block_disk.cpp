@@ -1,0 +1,111 @@
+#include "kernel/device_manager/block_disk.hpp"
+
+#include <cstdio>
+#include <cstring>
+
+#include "kernel/log/log.hpp"
+#include "kernel/task/task.hpp"
+#include "kernel/time/clock.hpp"
+
+namespace kernel {
+
+BlockDisk::BlockDisk(unsigned number) noexcept {
+    std::snprintf(name_, sizeof name_, "disk%u", number);
+    room_waiter_.disk = this;
+    room_waiter_.on_room = [](virtio::RoomWaiter& waiter) noexcept { static_cast<Room&>(waiter).disk->room_.wake_all(); };
+    device_.on_capacity = nullptr;
+}
+
+virtio::Result<> BlockDisk::start(virtio::Platform& platform, virtio::Transport& transport) {
+    if (const auto started = device_.start(platform, transport); !started) return started;
+    // The name is the first request; it also shows whether interrupts arrive.
+    const std::string_view id = device_.id();
+    std::memcpy(model_, id.data(), id.size());
+    const auto task = spawn(name_, [](void* disk) { static_cast<BlockDisk*>(disk)->serve(); }, this, 16 * 1024);
+    if (!task) {
+        static_cast<void>(device_.stop());
+        return virtio::fail(task.error());
+    }
+    return {};
+}
+
+virtio::Result<> BlockDisk::stop() {
+    const auto flushed = read_only() ? virtio::Result<>{} : flush();
+    stopping_ = true;
+    const auto stopped = device_.stop();
+    device_.device().event().mark(virtio::Device::kAllQueues); // the task sees it and ends
+    wake_hint();
+    return flushed ? stopped : flushed;
+}
+
+/// The device's task: completions, configuration changes, healing.
+void BlockDisk::serve() {
+    const virtio::Virtqueue& queue = device_.queue();
+    while (!stopping_) {
+        static_cast<void>(device_.poll());
+        if (device_.failed()) recover();
+        // Without interrupts there is nothing to look for while nothing is in flight; a submitter marks the event.
+        if (device_.device().interrupt_mode() == virtio::InterruptMode::polled && queue.in_flight() == 0)
+            static_cast<void>(wait_for(device_.device().event().word(), now_ns() + kWatchdogPeriodNs));
+        else
+            device_.device().wait(kNever);
+    }
+}
+
+void BlockDisk::kick() noexcept {
+    device_.kick();
+    if (device_.device().interrupt_mode() == virtio::InterruptMode::polled) {
+        device_.device().event().mark(virtio::Device::queue_bit(0));
+        wake_hint();
+    }
+}
+
+void BlockDisk::recover() {
+    const auto healed = device_.recover();
+    if (!healed) log(LogLevel::error, "%s: reset failed: %s", name_, virtio::message(healed.error()));
+    // A request that was abandoned completes without a call.
+    for (Waiter* waiter = waiters_.front(); waiter != nullptr; waiter = List<Waiter>::next(*waiter)) waiter->done.wake_all();
+    room_.wake_all();
+}
+
+template<class Submit> virtio::Result<> BlockDisk::run(Submit submit) {
+    Waiter waiter;
+    waiter.complete = [](virtio::Request& request) noexcept { static_cast<Waiter&>(request).done.wake_all(); };
+    const std::uint64_t deadline = now_ns() + kPatienceNs;
+    for (;;) {
+        const virtio::Result<> sent = submit(waiter);
+        if (sent) break;
+        if (sent.error() != virtio::Error::ring_full) return sent;
+        device_.when_room(room_waiter_);
+        kick();
+        if (!room_.wait(deadline)) return virtio::fail(virtio::Error::timeout);
+    }
+    waiters_.push_back(waiter);
+    kick();
+    while (waiter.state == virtio::Request::State::in_flight) {
+        if (waiter.done.wait(deadline) || waiter.state != virtio::Request::State::in_flight) continue;
+        // The clock may have jumped while the whole machine stood still: the device gets a moment of its own.
+        if (waiter.done.wait(now_ns() + kGraceNs) || waiter.state != virtio::Request::State::in_flight) continue;
+        log(LogLevel::error, "%s: no answer for %llu s, resetting the device", name_,
+            static_cast<unsigned long long>(kPatienceNs / 1'000'000'000));
+        recover();
+    }
+    waiters_.remove(waiter);
+    if (waiter.state == virtio::Request::State::abandoned) return virtio::fail(virtio::Error::abandoned);
+    if (waiter.error != virtio::Error::none) return virtio::fail(waiter.error);
+    return {};
+}
+
+ringside::Result<> BlockDisk::read(std::uint64_t sector, std::span<std::byte> into) {
+    return run([&](virtio::BlockRequest& request) { return device_.read(request, sector, into); });
+}
+
+ringside::Result<> BlockDisk::write(std::uint64_t sector, std::span<const std::byte> from) {
+    return run([&](virtio::BlockRequest& request) { return device_.write(request, sector, from); });
+}
+
+ringside::Result<> BlockDisk::flush() {
+    return run([&](virtio::BlockRequest& request) { return device_.flush(request); });
+}
+
+} // namespace kernel

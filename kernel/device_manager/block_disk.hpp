@@ -1,0 +1,66 @@
+// A disk of the machine: a virtio block device, the task that serves it, and the ringside::Disk that programs see. Any number of
+// tasks may use it at once; each sleeps until its own request is done. A request that the device does not answer within kPatienceNs
+// (and a little more, so that a machine that stood still does not expire everything) costs a reset of the device and ends with an
+// error. Owned by the device manager, never freed.
+//
+//     auto* disk = new BlockDisk("disk0");
+//     auto started = disk->start(platform, transport);
+#pragma once
+
+#include <cstdint>
+
+#include "drivers/blk/blk.hpp"
+#include "kernel/app.hpp"
+#include "kernel/task/list.hpp"
+#include "kernel/task/wait_queue.hpp"
+
+namespace kernel {
+
+class BlockDisk final : public ringside::Disk {
+public:
+    static constexpr std::uint64_t kPatienceNs = 60'000'000'000;
+    static constexpr std::uint64_t kGraceNs = 2'000'000'000;
+
+    /// `number`: 0 is "disk0".
+    explicit BlockDisk(unsigned number) noexcept;
+
+    /// Starts the device and its task. Errors: those of BlockDevice::start, out_of_memory.
+    virtio::Result<> start(virtio::Platform& platform, virtio::Transport& transport);
+    /// Before the machine goes: what was written is durable, and the device is reset.
+    virtio::Result<> stop();
+
+    const char* name() const override { return name_; }
+    const char* model() const override { return model_; }
+    std::uint64_t sectors() const override { return device_.sectors(); }
+    bool read_only() const override { return device_.read_only(); }
+    ringside::Result<> read(std::uint64_t sector, std::span<std::byte> into) override;
+    ringside::Result<> write(std::uint64_t sector, std::span<const std::byte> from) override;
+    ringside::Result<> flush() override;
+
+    [[nodiscard]] virtio::BlockDevice& device() noexcept { return device_; }
+
+    /// Sends what was submitted to device() directly, and sees to it that it is served.
+    void kick() noexcept;
+
+private:
+    /// A task's request. It may stand on the task's stack: run() returns only when the driver has let go of it.
+    struct Waiter : virtio::BlockRequest, ListNode<Waiter> {
+        WaitQueue done;
+    };
+    struct Room : virtio::RoomWaiter {
+        BlockDisk* disk = nullptr;
+    };
+    template<class Submit> virtio::Result<> run(Submit submit);
+    void recover();
+    void serve();
+
+    virtio::BlockDevice device_;
+    List<Waiter> waiters_;
+    WaitQueue room_;
+    Room room_waiter_;
+    char name_[12] = {};
+    char model_[virtio::kBlockIdBytes + 1] = {};
+    bool stopping_ = false;
+};
+
+} // namespace kernel

@@ -1,0 +1,102 @@
+// Finds the machine's devices (PCI, virtio_mmio.device= on the command line), gives each its driver, and keeps the list that people
+// read: what is there, where, with which features, interrupts and counters, and what did not start and why. A device that is unknown
+// or refused is one line in the log and an entry in the list; the rest goes on. Entries and front ends live for ever. Task context.
+//
+//     kernel::start_devices();                                             // by kernel_main, before the program
+//     for (const kernel::DeviceEntry& device : kernel::devices()) std::printf("%s %s\n", device.where(), name(device.kind()));
+//     for (kernel::BlockDisk* disk : kernel::block_disks()) ...
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "kernel/task/list.hpp"
+#include "libvirtio/device.hpp"
+
+namespace virtio {
+class EntropyDevice;
+}
+
+namespace kernel {
+
+class BalloonService;
+class BlockDisk;
+class ConsoleService;
+class NetLink;
+
+enum class DeviceKind : std::uint8_t { other, entropy, block, console, net, balloon };
+/// "net", "blk", "console", "entropy", "balloon", "other".
+[[nodiscard]] const char* name(DeviceKind kind) noexcept;
+
+class DeviceEntry : public ListNode<DeviceEntry> {
+public:
+    [[nodiscard]] DeviceKind kind() const noexcept { return kind_; }
+    /// "disk0", "net0", ...; empty for what has no driver.
+    [[nodiscard]] const char* name() const noexcept { return name_; }
+    /// "pci 00:03.0", "mmio 0xfeb02e00".
+    [[nodiscard]] const char* where() const noexcept { return where_; }
+    /// "pci-modern", "mmio"; empty if not even the registers were found.
+    [[nodiscard]] const char* transport() const noexcept { return transport_ == nullptr ? "" : transport_->name(); }
+    /// The virtio device type (2 is blk); 0 if unknown.
+    [[nodiscard]] std::uint32_t type() const noexcept { return type_; }
+    [[nodiscard]] bool running() const noexcept { return device_ != nullptr && device_->started(); }
+    /// Why it does not run: "feature VERSION_1 is missing", "no driver for SCSI host"; empty if it started.
+    [[nodiscard]] const char* problem() const noexcept { return problem_; }
+    [[nodiscard]] virtio::Error error() const noexcept { return error_; }
+
+    /// Features, interrupt mode, queues and their counters; null where there is no driver.
+    [[nodiscard]] virtio::Device* device() const noexcept { return device_; }
+    /// The device's own features by name; virtio::feature_name() looks among the ring's as well.
+    [[nodiscard]] std::span<const virtio::FeatureName> feature_names() const noexcept { return feature_names_; }
+
+private:
+    friend class DeviceManager;
+
+    DeviceKind kind_ = DeviceKind::other;
+    char name_[12] = {};
+    char where_[24] = {};
+    char problem_[96] = {};
+    std::uint32_t type_ = 0;
+    virtio::Error error_ = virtio::Error::none;
+    virtio::Transport* transport_ = nullptr;
+    virtio::Device* device_ = nullptr;
+    std::span<const virtio::FeatureName> feature_names_;
+};
+
+/// For range loops, in the order of discovery.
+class DeviceList {
+public:
+    class Iterator {
+    public:
+        explicit Iterator(DeviceEntry* entry) noexcept : entry_(entry) {}
+        [[nodiscard]] DeviceEntry& operator*() const noexcept { return *entry_; }
+        Iterator& operator++() noexcept {
+            entry_ = List<DeviceEntry>::next(*entry_);
+            return *this;
+        }
+        [[nodiscard]] bool operator==(const Iterator&) const noexcept = default;
+
+    private:
+        DeviceEntry* entry_;
+    };
+    explicit DeviceList(DeviceEntry* first) noexcept : first_(first) {}
+    [[nodiscard]] Iterator begin() const noexcept { return Iterator(first_); }
+    [[nodiscard]] Iterator end() const noexcept { return Iterator(nullptr); }
+
+private:
+    DeviceEntry* first_;
+};
+
+/// Once, in the task "main" before the program.
+void start_devices();
+/// Before the machine goes: disks are flushed, what was printed is out, every device is reset (no DMA into the next system's memory).
+void stop_devices();
+
+[[nodiscard]] DeviceList devices() noexcept;
+[[nodiscard]] std::span<BlockDisk* const> block_disks() noexcept;
+[[nodiscard]] std::span<NetLink* const> net_links() noexcept;
+[[nodiscard]] std::span<ConsoleService* const> console_services() noexcept;
+[[nodiscard]] std::span<virtio::EntropyDevice* const> entropy_devices() noexcept;
+[[nodiscard]] BalloonService* balloon_service() noexcept; // the machine's first, or null
+
+} // namespace kernel

@@ -1,0 +1,43 @@
+// PCI configuration space as the machine has it: memory (ECAM, from the firmware's MCFG table), else the ports 0xCF8/0xCFC, which
+// reach segment 0 and 256 bytes of each function. Owned by the platform. Task context.
+//
+//     kernel::PciConfig config;
+//     config.find();
+//     std::uint32_t identity = config.read({.bus = 0, .device = 3}, 0, 4);
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include "kernel/firmware/acpi_tables.hpp"
+#include "libvirtio/pci.hpp"
+
+namespace kernel {
+
+class PciConfig {
+public:
+    constexpr PciConfig() noexcept = default;
+
+    /// Looks for MCFG. Called once.
+    void find();
+    /// The segments to scan; with ports one range of 256 buses.
+    [[nodiscard]] std::span<const acpi::ConfigSpace> ranges() const noexcept { return std::span(ranges_).first(range_count_); }
+    [[nodiscard]] bool memory_mapped() const noexcept { return memory_mapped_; }
+
+    /// All ones where there is nothing.
+    [[nodiscard]] std::uint32_t read(const virtio::PciAddress& address, std::uint16_t offset, unsigned width) noexcept;
+    void write(const virtio::PciAddress& address, std::uint16_t offset, unsigned width, std::uint32_t value) noexcept;
+
+private:
+    static constexpr std::size_t kMostRanges = 4;
+    /// The function's 4 KiB in memory; 0 if it cannot be reached that way.
+    [[nodiscard]] std::uintptr_t place(const virtio::PciAddress& address) noexcept;
+
+    std::array<acpi::ConfigSpace, kMostRanges> ranges_{};
+    std::array<std::array<std::uint64_t, 4>, kMostRanges> mapped_{}; // buses, as bits
+    std::size_t range_count_ = 0;
+    bool memory_mapped_ = false;
+};
+
+} // namespace kernel

@@ -1,0 +1,125 @@
+#include "kernel/device_manager/platform.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <malloc.h>
+
+#include "kernel/firmware/command_line.hpp"
+#include "kernel/log/log.hpp"
+#include "kernel/memory/address_space.hpp"
+#include "kernel/memory/pages.hpp"
+#include "kernel/task/task.hpp"
+#include "kernel/time/clock.hpp"
+
+namespace kernel {
+namespace {
+
+constinit KernelPlatform the_platform;
+
+constexpr std::uint16_t kInterruptLine = 0x3c, kInterruptPin = 0x3d; // PCI 3.0, 6.2.4
+
+constexpr std::size_t pages(std::size_t bytes) noexcept { return (bytes + kPageSize - 1) / kPageSize; }
+
+/// "pci 00:03.0"
+struct PciName {
+    explicit PciName(const virtio::PciAddress& address) {
+        std::snprintf(text, sizeof text, "pci %02x:%02x.%u", address.bus, address.device, static_cast<unsigned>(address.function));
+    }
+    char text[16];
+};
+
+} // namespace
+
+KernelPlatform& device_platform() noexcept { return the_platform; }
+
+void KernelPlatform::start() {
+    config_.find();
+    const auto wanted = command_line_value("irq");
+    if (!wanted) return;
+    if (*wanted == "msix")
+        choice_ = InterruptChoice::messages;
+    else if (*wanted == "intx")
+        choice_ = InterruptChoice::line;
+    else if (*wanted == "poll")
+        choice_ = InterruptChoice::poll;
+    else
+        kernel::log(LogLevel::warning, "irq=%.*s is none of msix, intx, poll: ignored", static_cast<int>(wanted->size()), wanted->data());
+}
+
+void* KernelPlatform::dma_allocate(std::size_t bytes, std::size_t alignment) noexcept {
+    if (bytes == 0) return nullptr;
+    const auto memory = allocate_pages(pages(bytes), alignment > kPageSize ? alignment : kPageSize);
+    if (!memory) return nullptr;
+    std::memset(*memory, 0, pages(bytes) * kPageSize);
+    return *memory;
+}
+
+void KernelPlatform::dma_free(void* memory, std::size_t bytes) noexcept { free_pages(memory, pages(bytes)); }
+
+virtio::Result<virtio::DmaMemory> KernelPlatform::Domain::allocate(std::size_t bytes, std::size_t alignment) noexcept {
+    auto* memory = static_cast<std::byte*>(the_platform.dma_allocate(bytes, alignment));
+    if (memory == nullptr) return virtio::fail(virtio::Error::out_of_memory);
+    return virtio::DmaMemory{memory, bytes, the_platform.dma_address(memory)};
+}
+
+void KernelPlatform::Domain::free(const virtio::DmaMemory& memory) noexcept { the_platform.dma_free(memory.data, memory.size); }
+
+void* KernelPlatform::allocate(std::size_t bytes, std::size_t alignment) noexcept {
+    void* memory = memalign(alignment < alignof(std::max_align_t) ? alignof(std::max_align_t) : alignment, bytes);
+    if (memory != nullptr) std::memset(memory, 0, bytes);
+    return memory;
+}
+
+void KernelPlatform::free(void* memory, std::size_t) noexcept { std::free(memory); }
+
+std::uint64_t KernelPlatform::now_ns() noexcept { return kernel::now_ns(); }
+
+void KernelPlatform::wait(const virtio::Event& event, std::uint64_t deadline_ns) noexcept {
+    static_cast<void>(wait_for(event.word(), deadline_ns));
+}
+
+void KernelPlatform::log(virtio::LogLevel level, const char* text) noexcept {
+    static_assert(static_cast<int>(virtio::LogLevel::debug) == static_cast<int>(LogLevel::debug));
+    kernel::log(static_cast<LogLevel>(level), "virtio: %s", text);
+}
+
+std::uintptr_t KernelPlatform::map_device(std::uint64_t base, std::uint64_t size) noexcept {
+    const auto mapped = kernel::map_device(base, size);
+    return mapped ? reinterpret_cast<std::uintptr_t>(*mapped) : 0;
+}
+
+virtio::Result<std::uint16_t> KernelPlatform::allocate_messages(const virtio::PciAddress& address,
+                                                                std::span<virtio::InterruptMessage> messages,
+                                                                const virtio::InterruptTarget& target) noexcept {
+    if (choice_ == InterruptChoice::line || choice_ == InterruptChoice::poll) return virtio::fail(virtio::Error::interrupt_unavailable);
+    std::uint16_t granted = 0;
+    for (virtio::InterruptMessage& message : messages) {
+        const auto made = routes_.add_message(target, granted, PciName(address).text);
+        if (!made) break; // fewer are shared
+        message = {made->address, made->data};
+        ++granted;
+    }
+    if (granted == 0) return virtio::fail(virtio::Error::interrupt_unavailable);
+    return granted;
+}
+
+virtio::Result<> KernelPlatform::connect_line(const virtio::PciAddress& address, const virtio::InterruptTarget& target) noexcept {
+    if (choice_ == InterruptChoice::messages || choice_ == InterruptChoice::poll) return virtio::fail(virtio::Error::interrupt_unavailable);
+    // Without an AML interpreter the firmware's routing is what the Interrupt Line register says (trap 30). Whether it is true shows
+    // the first request: Device polls a line that stays silent.
+    const auto line = static_cast<std::uint8_t>(config_.read(address, kInterruptLine, 1));
+    const std::uint32_t pin = config_.read(address, kInterruptPin, 1);
+    if (pin == 0 || pin > 4 || line == 0 || line >= 0xf0) return virtio::fail(virtio::Error::interrupt_unavailable);
+    return routes_.add_line(pci_line(line), target, PciName(address).text);
+}
+
+void KernelPlatform::disconnect(const virtio::PciAddress&, const virtio::InterruptTarget& target) noexcept { routes_.remove(target); }
+
+virtio::Result<> KernelPlatform::connect_gsi(std::uint32_t gsi, const virtio::InterruptTarget& target, const char* owner) {
+    if (choice_ == InterruptChoice::messages || choice_ == InterruptChoice::poll) return virtio::fail(virtio::Error::interrupt_unavailable);
+    // A virtio-mmio device holds its line until the interrupt is acknowledged (VIRTIO 1.4, 4.2.2): level, active high.
+    return routes_.add_line({.gsi = gsi, .trigger = Trigger::level, .polarity = Polarity::high}, target, owner);
+}
+
+} // namespace kernel

@@ -1,0 +1,84 @@
+#include "kernel/device_manager/routes.hpp"
+
+#include <cstdio>
+
+namespace kernel {
+namespace {
+
+bool same(const virtio::InterruptTarget& a, const virtio::InterruptTarget& b) noexcept {
+    return a.handler == b.handler && a.context == b.context;
+}
+
+} // namespace
+
+virtio::Result<MsiMessage> InterruptRoutes::add_message(const virtio::InterruptTarget& target, std::uint16_t index, const char* owner) {
+    for (Message& message : messages_) {
+        if (message.target.handler != nullptr) continue;
+        std::snprintf(message.owner, sizeof message.owner, "%s message %u", owner, static_cast<unsigned>(index));
+        message.target = target;
+        message.index = index;
+        const auto vector = allocate_vector(&InterruptRoutes::message_arrived, &message, message.owner);
+        if (!vector) {
+            message.target = {};
+            return virtio::fail(vector.error());
+        }
+        message.vector = *vector;
+        return msi_message(*vector);
+    }
+    return virtio::fail(virtio::Error::interrupt_unavailable);
+}
+
+virtio::Result<> InterruptRoutes::add_line(const Line& line, const virtio::InterruptTarget& target, const char* owner) {
+    SharedLine* place = nullptr;
+    for (SharedLine& shared : lines_) {
+        if (shared.count != 0 && shared.gsi == line.gsi) {
+            place = &shared;
+            break;
+        }
+        if (shared.count == 0 && place == nullptr) place = &shared;
+    }
+    if (place == nullptr || place->count == kSharers) return virtio::fail(virtio::Error::interrupt_unavailable);
+    if (place->count == 0) {
+        std::snprintf(place->owner, sizeof place->owner, "%s line %u", owner, static_cast<unsigned>(line.gsi));
+        const auto vector = allocate_vector(&InterruptRoutes::line_raised, place, place->owner);
+        if (!vector) return virtio::fail(vector.error());
+        place->vector = *vector;
+        place->gsi = line.gsi;
+        place->targets[0] = target;
+        place->count = 1;
+        const auto routed = route_line(line.gsi, *vector, line.trigger, line.polarity);
+        if (!routed) {
+            free_vector(*vector);
+            *place = {};
+            return routed;
+        }
+        return {};
+    }
+    const InterruptGuard off;
+    std::snprintf(place->owner, sizeof place->owner, "line %u, shared", static_cast<unsigned>(line.gsi));
+    place->targets[place->count++] = target;
+    return {};
+}
+
+void InterruptRoutes::remove(const virtio::InterruptTarget& target) {
+    for (Message& message : messages_) {
+        if (message.target.handler == nullptr || !same(message.target, target)) continue;
+        free_vector(message.vector);
+        message.target = {};
+    }
+    for (SharedLine& shared : lines_) {
+        const InterruptGuard off;
+        for (std::size_t i = 0; i < shared.count;) {
+            if (!same(shared.targets[i], target)) {
+                ++i;
+                continue;
+            }
+            shared.targets[i] = shared.targets[--shared.count];
+            if (shared.count != 0) continue;
+            mask_line(shared.gsi);
+            free_vector(shared.vector);
+        }
+    }
+}
+
+} // namespace kernel
