@@ -7,7 +7,8 @@ add_library(ringside::headers ALIAS ringside_headers)
 target_include_directories(ringside_headers INTERFACE
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
   $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/arch/${RINGSIDE_ARCH}/include>
-  $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include>)
+  $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/include>
+  $<INSTALL_INTERFACE:include/ringside-${PROJECT_VERSION}>)
 target_compile_features(ringside_headers INTERFACE cxx_std_23)
 
 add_library(ringside_flags INTERFACE)
