@@ -124,7 +124,8 @@ public:
     /// The owner's service: link changes, sent frames, at most `budget` received buffers. Returns how much it did; event() stays
     /// marked when there is more.
     unsigned poll(unsigned budget = kBudget) noexcept;
-    /// Flushes, then sleeps until there is something to poll or `deadline_ns` comes (false). Gives sent frames back meanwhile.
+    /// Flushes, then sleeps until there is something to poll (true) or `deadline_ns` comes. With frames of the caller's in flight it
+    /// also wakes every kReclaimNs, for poll() to give them back. Calls nobody.
     bool wait(std::uint64_t deadline_ns) noexcept;
     /// Confirmed reset; frames in flight come back through transmitted(). Lent receive pieces stay readable until recycled.
     Result<> stop() noexcept;

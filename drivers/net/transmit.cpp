@@ -139,7 +139,7 @@ Result<> NetDevice::transmit(const NetTransmit& frame) noexcept {
     std::size_t length = 0;
     for (const std::span<const std::byte> fragment : frame.fragments) {
         if (fragment.empty()) return fail(Error::invalid_argument);
-        if (fragment.size() > 0xffff) return fail(Error::frame_too_long);
+        if (fragment.size() > longest_frame_) return fail(Error::frame_too_long);
         length += fragment.size();
     }
     if (frame.fragments.size() > kMostSegments) return fail(Error::too_many_segments);
