@@ -51,6 +51,13 @@ void print_entry(std::size_t number, std::uintptr_t address, bool is_return_addr
         emergency_print("  #%zu %016lx\n", number, address);
 }
 
+/// True behind a call instruction: e8 and four bytes, or ff with its operand.
+bool is_return_address(std::uintptr_t address) noexcept {
+    if (!is_text(address) || !is_text(address - 7)) return false;
+    const auto* code = reinterpret_cast<const std::uint8_t*>(address);
+    return code[-5] == 0xe8 || code[-2] == 0xff || code[-3] == 0xff || code[-6] == 0xff || code[-7] == 0xff;
+}
+
 /// A runaway recursion is one line, not ten thousand.
 void print_repeated(std::size_t times) noexcept {
     if (times != 0) emergency_print("     (%zu more of the same)\n", times);
@@ -58,12 +65,16 @@ void print_repeated(std::size_t times) noexcept {
 
 } // namespace
 
-void print_backtrace(const void* frame_pointer, std::uintptr_t instruction) noexcept {
+void print_backtrace(const void* frame_pointer, std::uintptr_t instruction, const void* stack_pointer) noexcept {
     emergency_write("backtrace:\n");
     std::size_t number = 0, repeated = 0;
     if (instruction != 0) print_entry(number++, instruction, false);
     auto frame = reinterpret_cast<std::uintptr_t>(frame_pointer);
     std::uintptr_t last = 0;
+    if (stack_pointer != nullptr && reinterpret_cast<std::uintptr_t>(stack_pointer) % 8 == 0 && is_readable(stack_pointer, 8)) {
+        const std::uintptr_t caller = *static_cast<const std::uintptr_t*>(stack_pointer);
+        if (is_return_address(caller)) print_entry(number++, caller, true);
+    }
     for (std::size_t walked = 0; number < kLongest && walked < kDeepest; ++walked) {
         if (frame == 0 || frame % 8 != 0 || !is_readable(reinterpret_cast<const void*>(frame), 16)) break;
         const auto* words = reinterpret_cast<const std::uintptr_t*>(frame);

@@ -86,11 +86,7 @@ extern "C" void kernel_exception(const arch::ExceptionFrame* frame, std::uint64_
                         frame->vector, frame->error_code);
     emergency_print(" at rip 0x%lx\n", frame->rip);
     print_registers(*frame, fault_address);
-    std::uint64_t instruction = frame->rip;
-    // A jump to nowhere: the call pushed where it came from, which says more than where it went.
-    const auto* stack = reinterpret_cast<const std::uint64_t*>(frame->rsp);
-    if (protection_of(instruction) != Protection::read_execute && is_readable(stack, sizeof *stack)) instruction = *stack;
-    end_panic(reinterpret_cast<const void*>(frame->rbp), instruction);
+    end_panic(reinterpret_cast<const void*>(frame->rbp), frame->rip, reinterpret_cast<const void*>(frame->rsp));
 }
 
 extern "C" void ringside_task_returned() { kernel::panic("a task's entry function returned"); }

@@ -42,8 +42,8 @@ void begin_panic() noexcept {
     emergency_write("PANIC: ");
 }
 
-void end_panic(const void* frame_pointer, std::uintptr_t instruction) noexcept {
-    if (depth == 1) print_backtrace(frame_pointer, instruction);
+void end_panic(const void* frame_pointer, std::uintptr_t instruction, const void* stack_pointer) noexcept {
+    if (depth == 1) print_backtrace(frame_pointer, instruction, stack_pointer);
     power_off(kPanicStatus);
 }
 
@@ -54,7 +54,7 @@ void panic(const char* format, ...) {
     format_to(emit, nullptr, format, arguments);
     va_end(arguments);
     emergency_write("\n");
-    end_panic(__builtin_frame_address(0), 0);
+    end_panic(__builtin_frame_address(0), 0, nullptr);
 }
 
 } // namespace kernel

@@ -20,7 +20,7 @@ inline constexpr int kPanicStatus = 101;
 // The two halves, for a report with more in it than one line: begin_panic prints "PANIC: " (a second panic while one is being
 // reported is cut short), end_panic prints the backtrace from a frame pointer and instruction on, and powers off.
 void begin_panic() noexcept;
-[[noreturn]] void end_panic(const void* frame_pointer, std::uintptr_t instruction) noexcept;
+[[noreturn]] void end_panic(const void* frame_pointer, std::uintptr_t instruction, const void* stack_pointer) noexcept;
 
 using EmergencyWriter = void (*)(const char* text, std::size_t size);
 void set_emergency_writer(EmergencyWriter writer) noexcept;
@@ -30,6 +30,7 @@ void emergency_write(std::string_view text) noexcept;
 [[gnu::format(printf, 1, 2)]] void emergency_print(const char* format, ...) noexcept;
 
 /// Prints one "  #n address symbol+offset" line for `instruction` (unless 0) and for every caller found from the frame pointer on.
-void print_backtrace(const void* frame_pointer, std::uintptr_t instruction) noexcept;
+/// A small function has no frame of its own; who called it is then only to be seen at its stack pointer (unless null).
+void print_backtrace(const void* frame_pointer, std::uintptr_t instruction, const void* stack_pointer) noexcept;
 
 } // namespace kernel
