@@ -38,9 +38,13 @@ virtio::Result<> NetLink::transmit(const TransmitFrame& frame) {
     if (frame.pieces.size() > fragments.size()) return virtio::fail(virtio::Error::too_many_segments);
     for (std::size_t i = 0; i < frame.pieces.size(); ++i)
         fragments[i] = {static_cast<const std::byte*>(frame.pieces[i].data), frame.pieces[i].length};
-    virtio::NetTransmit wanted{.fragments = std::span(fragments).first(frame.pieces.size()), .cookie = frame.cookie};
+    virtio::NetTransmit wanted{
+        .fragments = std::span(fragments).first(frame.pieces.size()), .cookie = frame.cookie, .headroom = frame.headroom};
     if (frame.needs_checksum) wanted.checksum = virtio::ChecksumRequest{frame.checksum_start, frame.checksum_offset};
-    return device_.transmit(wanted);
+    auto taken = device_.transmit(wanted);
+    // The stack keeps the frame and offers it again after the next poll(); the waiter only makes sure that there is one.
+    if (!taken && taken.error() == virtio::Error::ring_full) device_.when_room(room_);
+    return taken;
 }
 
 bool NetLink::poll(std::uint32_t budget) {

@@ -45,6 +45,7 @@ private:
     static void link_changed(void* context) noexcept;
 
     virtio::NetDevice device_;
+    virtio::RoomWaiter room_{.on_room = [](virtio::RoomWaiter&) noexcept {}};
     LinkClient* client_ = nullptr;
     std::uint64_t next_recovery_ns_ = 0;
     char name_[8] = {};

@@ -41,6 +41,7 @@ struct TransmitPiece {
 struct TransmitFrame {
     std::span<const TransmitPiece> pieces;
     void* cookie = nullptr;
+    std::uint32_t headroom = 0;        // writable bytes in front of the first piece, lent with it: room for the device's own header
     bool needs_checksum = false;       // only if Capabilities::transmit_checksum: the pseudo header's sum is in the checksum field,
     std::uint16_t checksum_start = 0;  // the device adds from here (offset from the Ethernet header) to the end
     std::uint16_t checksum_offset = 0; // and stores the result there (offset from checksum_start)
@@ -76,7 +77,8 @@ public:
     /// Called once, before anything else below; frames may arrive afterwards.
     [[nodiscard]] virtual virtio::Result<> open(LinkClient& client) = 0;
 
-    /// Queues one frame and does not wait. ring_full: nothing was taken; after transmitted() there is room again.
+    /// Queues one frame and does not wait. ring_full: nothing was taken; the link arranges that wait() ends when
+    /// there is room again, and the frame is offered anew.
     [[nodiscard]] virtual virtio::Result<> transmit(const TransmitFrame& frame) = 0;
     /// Tells the device about what was queued since the last flush().
     virtual void flush() = 0;

@@ -34,6 +34,9 @@
 #define MEMP_NUM_PBUF 256
 #define MEMP_NUM_NETDB 8
 #define PBUF_POOL_SIZE 16
+#define MEMP_NUM_SYS_TIMEOUT (LWIP_NUM_SYS_TIMEOUT_INTERNAL + 8) /* one more for each interface */
+/* Room in front of the Ethernet header for the device's own (12 bytes for virtio), so that a frame in one piece is one descriptor. */
+#define PBUF_LINK_ENCAPSULATION_HLEN 16
 
 /* Protocols */
 #define LWIP_IPV4 1

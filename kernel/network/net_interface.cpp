@@ -8,6 +8,7 @@
 #include "kernel/network/partial_checksum.hpp"
 #include "kernel/task/task.hpp"
 #include "lwip/etharp.h"
+#include "lwip/timeouts.h"
 #include "netif/ethernet.h"
 
 namespace kernel {
@@ -15,7 +16,7 @@ namespace kernel {
 namespace {
 
 constexpr std::uint32_t kPollBudget = 64;
-constexpr std::uint64_t kReclaimNs = 100'000'000; // sent frames whose completion nobody reports are looked for so often
+constexpr std::uint32_t kReclaimMs = 100; // sent frames whose completion nobody reports are looked for so often
 
 // Frees only the chain's own reference; the pieces may live on.
 struct PbufDeleter {
@@ -29,6 +30,13 @@ bool is_volatile(const pbuf* chain) {
         if (PBUF_NEEDS_COPY(chain)) return true;
     }
     return false;
+}
+
+/// Bytes between a pbuf's own bookkeeping and its payload, where the two are one piece of memory.
+std::uint32_t headroom(pbuf& frame) {
+    if (frame.len == 0 || (frame.type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS) == 0) return 0;
+    const auto* start = reinterpret_cast<std::byte*>(&frame) + LWIP_MEM_ALIGN_SIZE(sizeof(pbuf));
+    return static_cast<std::uint32_t>(static_cast<std::byte*>(frame.payload) - start);
 }
 
 } // namespace
@@ -114,7 +122,7 @@ virtio::Result<> NetInterface::hand_over(pbuf* frame) {
     for (pbuf* piece = frame; piece != nullptr; piece = piece->next) {
         if (piece->len != 0) pieces[count++] = {piece->payload, piece->len};
     }
-    TransmitFrame transmit{.pieces = std::span(pieces).first(count), .cookie = frame};
+    TransmitFrame transmit{.pieces = std::span(pieces).first(count), .cookie = frame, .headroom = headroom(*frame)};
     if (capabilities_.transmit_checksum) {
         if (auto partial = prepare_partial_checksum({static_cast<std::uint8_t*>(frame->payload), frame->len})) {
             transmit.needs_checksum = true;
@@ -124,8 +132,11 @@ virtio::Result<> NetInterface::hand_over(pbuf* frame) {
     }
     auto taken = link_.transmit(transmit);
     if (!taken) return taken;
-    ++in_flight_;
     unflushed_ = true;
+    if (in_flight_++ == 0 && !reclaiming_) {
+        reclaiming_ = true;
+        sys_timeout(kReclaimMs, reclaim, this);
+    }
     ++counters_.sent;
     counters_.sent_bytes += frame->tot_len;
     return {};
@@ -147,6 +158,14 @@ void NetInterface::send_waiting() {
 void NetInterface::transmitted(void* cookie) {
     --in_flight_;
     pbuf_free(static_cast<pbuf*>(cookie));
+}
+
+/// The link's own task may sleep without a deadline while others send; this runs in the lwIP task, as its timers do.
+void NetInterface::reclaim(void* interface) {
+    auto& self = *static_cast<NetInterface*>(interface);
+    (void)self.link_.poll(kPollBudget);
+    self.reclaiming_ = self.in_flight_ != 0;
+    if (self.reclaiming_) sys_timeout(kReclaimMs, reclaim, &self);
 }
 
 void NetInterface::flush() {
@@ -219,9 +238,7 @@ void NetInterface::give_back(pbuf* piece) {
 }
 
 void NetInterface::link_changed() {
-    const bool up = link_.up();
-    log(LogLevel::info, "%s: link %s", link_.name(), up ? "up" : "down");
-    if (up) {
+    if (link_.up()) {
         netif_set_link_up(&netif_);
     } else {
         netif_set_link_down(&netif_);
@@ -238,7 +255,7 @@ void NetInterface::run() {
         if (more) {
             yield();
         } else {
-            link_.wait(in_flight_ != 0 || waiting_count_ != 0 ? now_ns() + kReclaimNs : kNever);
+            link_.wait();
         }
     }
 }

@@ -60,6 +60,7 @@ private:
     static err_t initialize(struct netif* netif);
     static err_t output(struct netif* netif, pbuf* frame);
     static void give_back(pbuf* lent);
+    static void reclaim(void* interface);
     err_t send(pbuf* frame);
     virtio::Result<> hand_over(pbuf* frame);
     void send_waiting();
@@ -76,6 +77,7 @@ private:
     std::size_t waiting_count_ = 0;
     std::uint32_t in_flight_ = 0;
     bool unflushed_ = false;
+    bool reclaiming_ = false; // a timer looks for sent frames
     InterfaceCounters counters_;
 };
 

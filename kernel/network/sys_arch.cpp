@@ -38,7 +38,8 @@ struct Thread {
     void* argument;
 };
 
-// The lwIP task is the only one that waits in a mailbox with a deadline; which one, and until when.
+// The mailbox in which the lwIP task sleeps for its next timer, and until when.
+constinit kernel::Task* network_task = nullptr;
 constinit ringside_mailbox* timed_mailbox = nullptr;
 constinit std::uint64_t timed_until = 0;
 
@@ -106,8 +107,10 @@ u32_t sys_arch_mbox_fetch(sys_mbox_t* mailbox, void** message, u32_t timeout) {
     bool got = false;
     if (timeout == 0) {
         while (!got) got = (*mailbox)->mailbox.fetch(received);
+    } else if (&kernel::current_task() != network_task) {
+        got = (*mailbox)->mailbox.fetch(received, deadline(timeout));
     } else {
-        // Only the lwIP task; being interrupted counts as its time-out: it looks at its timers and comes back.
+        // Being interrupted counts as a time-out: the task looks at its timers and comes back.
         timed_mailbox = *mailbox;
         timed_until = deadline(timeout);
         got = (*mailbox)->mailbox.fetch(received, timed_until);
@@ -158,6 +161,8 @@ sys_sem_t* ringside_task_semaphore() {
     }
     return static_cast<sys_sem_t*>(local.value);
 }
+
+void ringside_mark_network_task() { network_task = &kernel::current_task(); }
 
 unsigned int ringside_random_u32() { return kernel::random_u32(); }
 

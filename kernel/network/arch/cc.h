@@ -31,6 +31,7 @@ void ringside_lwip_assert(const char* message, const char* file, int line) __att
 void ringside_lock_core(void);
 void ringside_unlock_core(void);
 void ringside_assert_core_locked(void);
+void ringside_mark_network_task(void);
 
 #ifdef __cplusplus
 }
@@ -47,5 +48,6 @@ void ringside_assert_core_locked(void);
 #define LOCK_TCPIP_CORE() ringside_lock_core()
 #define UNLOCK_TCPIP_CORE() ringside_unlock_core()
 #define LWIP_ASSERT_CORE_LOCKED() ringside_assert_core_locked()
+#define LWIP_MARK_TCPIP_THREAD() ringside_mark_network_task()
 
 #endif
