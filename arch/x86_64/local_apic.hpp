@@ -7,6 +7,10 @@
 
 #include <cstdint>
 
+#include <ringside/arch/io.hpp>
+
+#include "arch/x86_64/cpu.hpp"
+
 namespace arch {
 
 class LocalApic {
@@ -20,7 +24,7 @@ public:
     void start(volatile void* registers, std::uint8_t spurious_vector) noexcept;
 
     [[nodiscard]] std::uint32_t id() const noexcept;
-    [[nodiscard]] bool is_x2apic() const noexcept { return registers_ == nullptr; }
+    [[nodiscard]] bool is_x2apic() const noexcept { return registers_ == 0; }
 
     void end_of_interrupt() const noexcept { write(kEndOfInterrupt, 0); }
 
@@ -36,10 +40,23 @@ private:
     [[nodiscard]] std::uint32_t read(std::uint32_t reg) const noexcept;
     void write(std::uint32_t reg, std::uint32_t value) const noexcept;
 
-    std::uintptr_t address_ = 0;
-    volatile void* registers_ = nullptr;
+    std::uintptr_t registers_ = 0; ///< 0: x2APIC
 };
 
-[[nodiscard]] LocalApic& local_apic() noexcept;
+/// There is one that we see: the boot processor's.
+extern LocalApic the_local_apic;
+[[nodiscard]] inline LocalApic& local_apic() noexcept { return the_local_apic; }
+
+// In the header because end_of_interrupt() is in every interrupt.
+inline std::uint32_t LocalApic::read(std::uint32_t reg) const noexcept {
+    return registers_ != 0 ? mmio_read32(registers_ + reg) : static_cast<std::uint32_t>(read_msr(kX2apicBase + (reg >> 4)));
+}
+
+inline void LocalApic::write(std::uint32_t reg, std::uint32_t value) const noexcept {
+    if (registers_ != 0)
+        mmio_write32(registers_ + reg, value);
+    else
+        write_msr(kX2apicBase + (reg >> 4), value);
+}
 
 } // namespace arch

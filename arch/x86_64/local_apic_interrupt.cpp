@@ -1,6 +1,3 @@
-#include <ringside/arch/io.hpp>
-
-#include "arch/x86_64/cpu.hpp"
 #include "arch/x86_64/local_apic.hpp"
 
 namespace arch {
@@ -13,32 +10,18 @@ constexpr std::uint32_t kId = 0x20, kTaskPriority = 0x80, kSpurious = 0xf0, kErr
                         kPerformance = 0x340, kLint0 = 0x350, kLint1 = 0x360, kError = 0x370, kDivide = 0x3e0, kVersion = 0x30;
 constexpr std::uint32_t kMasked = 1 << 16, kNmi = 4 << 8, kSoftwareEnable = 1 << 8, kTscDeadlineMode = 2 << 17, kDivideBy1 = 0xb;
 
-LocalApic instance;
-
 } // namespace
 
-LocalApic& local_apic() noexcept { return instance; }
+constinit LocalApic the_local_apic;
 
 std::uint64_t LocalApic::registers_address() noexcept {
     const std::uint64_t base = read_msr(kApicBaseMsr);
     return (base & kX2apicEnabled) != 0 ? 0 : base & kBaseMask;
 }
 
-std::uint32_t LocalApic::read(std::uint32_t reg) const noexcept {
-    return registers_ != nullptr ? mmio_read32(address_ + reg) : static_cast<std::uint32_t>(read_msr(kX2apicBase + (reg >> 4)));
-}
-
-void LocalApic::write(std::uint32_t reg, std::uint32_t value) const noexcept {
-    if (registers_ != nullptr)
-        mmio_write32(address_ + reg, value);
-    else
-        write_msr(kX2apicBase + (reg >> 4), value);
-}
-
 void LocalApic::start(volatile void* registers, std::uint8_t spurious_vector) noexcept {
     const bool x2apic = (read_msr(kApicBaseMsr) & kX2apicEnabled) != 0;
-    registers_ = x2apic ? nullptr : registers;
-    address_ = reinterpret_cast<std::uintptr_t>(registers);
+    registers_ = x2apic ? 0 : reinterpret_cast<std::uintptr_t>(registers);
     write_msr(kApicBaseMsr, read_msr(kApicBaseMsr) | kApicEnabled);
 
     const std::uint32_t highest_entry = read(kVersion) >> 16 & 0xff;

@@ -178,8 +178,13 @@ std::optional<EventDevice> find_event_device(Bytes table) noexcept {
             found.gsi = wire_read<std::uint32_t>(device, i + 5);
             has_interrupt = true;
         }
-        // OperationRegion(NAME, SystemMemory, address, length): 5b 80, four letters, 00, integer.
-        if (byte == 0x5b && wire_read<std::uint8_t>(device, i + 1) == 0x80 && wire_read<std::uint8_t>(device, i + 6) == 0x00)
+        // OperationRegion(EREG, SystemMemory, address, length): 5b 80, name, 00, integer. Other hypervisors' event devices have
+        // registers of another meaning under other names.
+        if (byte == 0x5b &&
+            wire_starts_with(device, i + 1,
+                             "\x80"
+                             "EREG") &&
+            wire_read<std::uint8_t>(device, i + 6) == 0x00)
             if (const auto address = aml_integer(device, i + 7); address && found.selector == 0) found.selector = *address;
     }
     if (!has_interrupt || found.selector == 0 || found.selector % 4 != 0) return std::nullopt;

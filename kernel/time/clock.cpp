@@ -115,6 +115,8 @@ std::int64_t wall_clock_ns() noexcept {
 }
 
 void arm_timer(std::uint64_t deadline_ns) noexcept {
+    // A hundred years and more: the conversions below would run over their end.
+    if (deadline_ns > kNever / 4) deadline_ns = kNever;
     if (deadline_ns == armed_deadline && timer_idle.load(std::memory_order_acquire) == 0) return;
     armed_deadline = deadline_ns;
     timer_idle.store(deadline_ns == kNever ? 1 : 0, std::memory_order_relaxed);

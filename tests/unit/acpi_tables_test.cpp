@@ -310,6 +310,10 @@ TEST_CASE("the event device: selector and interrupt") {
     CHECK_FALSE(found->level);
     CHECK_FALSE(found->active_low);
     CHECK_FALSE(acpi::find_event_device(header("DSDT")));
+    Table other = dsdt(); // somebody else's event device: another register
+    for (std::size_t i = 0; i + 4 < other.size(); ++i)
+        if (std::memcmp(&other[i], "EREG", 4) == 0) other[i] = std::byte{'X'};
+    CHECK_FALSE(acpi::find_event_device(other));
     damage(dsdt(), [](const Table& bad) { (void)acpi::find_event_device(bad); });
 }
 
