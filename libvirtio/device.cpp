@@ -212,8 +212,15 @@ bool Device::wait(std::uint64_t deadline_ns) noexcept {
         if (!queues_[i]->overdue()) continue;
         platform_->wait(event_, platform_->now_ns() + kWatchdogGraceNs);
         if (!event_.pending() && queues_[i]->overdue()) {
-            ++rescues_;
-            ++queues_[i]->counters().watchdog_rescues;
+            if (mode_ == InterruptMode::line && interrupts() == 0) {
+                // A line that has never said a word is not connected: its number was the firmware's guess (trap 30).
+                transport_->disconnect_interrupts();
+                mode_ = InterruptMode::polled;
+                platform_->log(LogLevel::warning, "the device's interrupt line is dead: polling instead");
+            } else {
+                ++rescues_;
+                ++queues_[i]->counters().watchdog_rescues;
+            }
             event_.mark(queue_bit(queues_[i]->index()));
         }
         return true;

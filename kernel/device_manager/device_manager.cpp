@@ -20,6 +20,8 @@
 #include "kernel/firmware/command_line.hpp"
 #include "kernel/log/log.hpp"
 #include "kernel/network/link.hpp"
+#include "kernel/power/power.hpp"
+#include "kernel/task/task.hpp"
 #include "kernel/time/clock.hpp"
 #include "libvirtio/transport/mmio.hpp"
 #include "libvirtio/transport/pci_modern.hpp"
@@ -119,7 +121,8 @@ private:
     void reject(DeviceEntry& entry, virtio::Error error, const char* why) {
         entry.error_ = error;
         std::snprintf(entry.problem_, sizeof entry.problem_, "%s", why);
-        log(LogLevel::warning, "%s: %s%s%s", entry.where_, name(entry.kind_), ": ", entry.problem_);
+        const bool known = entry.kind_ != DeviceKind::other;
+        log(LogLevel::warning, "%s: %s%s%s", entry.where_, known ? kernel::name(entry.kind_) : "", known ? ": " : "", entry.problem_);
     }
 
     /// Sets what the registers say; false if nobody can drive it.
@@ -302,6 +305,17 @@ constinit DeviceManager manager;
 void start_devices() {
     manager.find();
     manager.start_all();
+    // The host's power button ends the machine cleanly whatever the program does.
+    const auto watcher = spawn(
+        "power-button",
+        [](void*) {
+            static_cast<void>(wait_for(power_button_word(), kNever));
+            log(LogLevel::info, "power button: flushing the disks and powering off");
+            stop_devices();
+            power_off(0);
+        },
+        nullptr, 16 * 1024);
+    if (!watcher) log(LogLevel::error, "no task for the power button: %s", virtio::message(watcher.error()));
 }
 
 void stop_devices() {

@@ -22,6 +22,9 @@
 
 namespace kernel {
 
+/// Flushes and resets the devices (kernel/device_manager). Absent in an image without any.
+[[gnu::weak]] void stop_devices();
+
 namespace {
 
 constinit std::array<Opener, 4> openers{};
@@ -250,5 +253,8 @@ int kill(pid_t process, int signal) {
     panic("the program was ended by signal %d", signal);
 }
 [[noreturn]] void abort() { panic("abort() called"); }
-[[noreturn]] void _exit(int status) { power_off(status); }
+[[noreturn]] void _exit(int status) {
+    if (stop_devices != nullptr) stop_devices();
+    power_off(status);
+}
 }

@@ -829,6 +829,22 @@ TEST_CASE("blk: polled, on a line, and with lost interrupts") {
     CHECK(request.done());
 }
 
+TEST_CASE("blk: trap 30: a line that was never connected is found out by the first request, and polled") {
+    Bytes data(512);
+    Rig rig({.messages = 0});
+    CHECK(rig.driver.device().interrupt_mode() == InterruptMode::line);
+    rig.disk.device.drop_interrupts = true;
+    rig.disk.automatic = false; // answers later, while the driver sleeps
+    rig.disk.platform.on_wait = [&] { rig.disk.serve(); };
+    CHECK(rig.driver.read(3, data, kSecond));
+    CHECK(same(data, rig.disk, 3));
+    CHECK(rig.driver.device().interrupt_mode() == InterruptMode::polled);
+    CHECK(rig.driver.counters().resets == 0);
+    const std::uint64_t before = rig.disk.platform.clock_ns;
+    CHECK(rig.driver.read(4, data, kSecond)); // and from now on nobody waits for the watchdog
+    CHECK(rig.disk.platform.clock_ns - before < Device::kWatchdogNs);
+}
+
 TEST_CASE("blk: B10, B49: every allocation may fail, nothing leaks") {
     long failing = 1;
     for (; failing < 50; ++failing) {
