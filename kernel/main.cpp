@@ -47,7 +47,7 @@ extern "C" void kernel_main() {
     start_tasks();
     start_log();
     require(start_power(), "power");
-    log(LogLevel::info, "%zu MiB of memory, clock from %s, power off by %s", page_statistics().total / 256, clock_info().source,
+    log(LogLevel::info, "%zu MiB of memory, clock from %s, power off by %s", total_page_count() / 256, clock_info().source,
         power_method());
     if (auto task = spawn("main", run_program, nullptr, kMainStackBytes); !task) panic("no memory for the task 'main'");
     WaitQueue never;

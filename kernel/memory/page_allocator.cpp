@@ -257,6 +257,11 @@ std::size_t PageAllocator::largest_run() const noexcept {
         }
         for (std::size_t i = 0; i < kWords; ++i) {
             std::uint64_t value = bits(index)[i];
+            if (value == kAll || value == 0) { // most words
+                run = value == 0 ? 0 : run + kWordBits;
+                largest = std::max(largest, run);
+                continue;
+            }
             for (std::size_t left = kWordBits; left > 0;) {
                 const std::size_t zeros = std::min<std::size_t>(left, static_cast<std::size_t>(std::countr_zero(value)));
                 if (zeros != 0) run = 0;

@@ -116,6 +116,7 @@ void free_pages(void* first, std::size_t count) {
 PageStatistics page_statistics() { return {total_pages, allocator.free_pages(), allocator.largest_run(), ballooned_pages}; }
 
 std::size_t free_page_count() noexcept { return allocator.free_pages(); }
+std::size_t total_page_count() noexcept { return total_pages; }
 
 void note_ballooned(std::ptrdiff_t pages) {
     ballooned_pages = static_cast<std::size_t>(static_cast<std::ptrdiff_t>(ballooned_pages) + pages);

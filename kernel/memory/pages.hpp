@@ -32,8 +32,9 @@ struct PageStatistics {
     std::size_t ballooned = 0;   ///< pages lent to the host by the balloon
 };
 [[nodiscard]] PageStatistics page_statistics();
-/// PageStatistics::free alone, without a look at every page.
+/// PageStatistics::free and ::total alone, without a look at every page.
 [[nodiscard]] std::size_t free_page_count() noexcept;
+[[nodiscard]] std::size_t total_page_count() noexcept;
 /// The balloon driver reports what it took (+) or gave back (-), for the statistics only.
 void note_ballooned(std::ptrdiff_t pages);
 
