@@ -28,8 +28,8 @@ class CommandLine(unittest.TestCase):
     def test_microvm_names_each_slot(self):
         words = Machine(image="x", machine="microvm", disks=[Disk("a.img")], balloon=False).arguments()
         line = words[words.index("-append") + 1]
-        # blk, net and rng: three slots, from the first one on.
-        for slot, gsi in ((0xfeb00000, 24), (0xfeb00200, 25), (0xfeb00400, 26)):
+        # blk, net and rng: three slots, from the second one on.
+        for slot, gsi in ((0xfeb00200, 25), (0xfeb00400, 26), (0xfeb00600, 27)):
             self.assertIn(f"virtio_mmio.device=512@{slot:#x}:{gsi}", line)
         self.assertEqual(line.count("virtio_mmio.device="), 3)
         self.assertIn("virtio-mmio.force-legacy=false", words)

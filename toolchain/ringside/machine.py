@@ -21,6 +21,9 @@ MACHINES = ["q35", "pc", "microvm"]
 MICROVM_BASE = 0xFEB00000
 MICROVM_SLOT = 0x200
 MICROVM_FIRST_GSI = 24
+# QEMU's IOAPIC model turns input 0 into input 2 (for the ISA timer's sake, but on the second IOAPIC as well): a device in slot 0 would never
+# be heard on its own GSI. QEMU itself fills the slots from the last one down and so hardly ever gets there.
+MICROVM_FIRST_SLOT = 1
 
 # The kernel writes a failing status to this port; QEMU then exits with (status << 1) | 1.
 DEBUG_EXIT = 0xF4
@@ -100,7 +103,7 @@ class Machine:
         options = [option for option in options if option]
         if self.machine == "microvm":
             if self.acpi:
-                slot = len(self._slots)
+                slot = MICROVM_FIRST_SLOT + len(self._slots)
                 self._slots.append(f"virtio_mmio.device={MICROVM_SLOT}@{MICROVM_BASE + slot * MICROVM_SLOT:#x}:{MICROVM_FIRST_GSI + slot}")
                 options.append(f"bus=virtio-mmio-bus.{slot}")
             return ["-device", ",".join([f"virtio-{kind}-device", *options])]
