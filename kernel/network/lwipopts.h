@@ -57,6 +57,9 @@
 #define DNS_LOCAL_HOSTLIST_INIT {DNS_LOCAL_HOSTLIST_ELEM("localhost", IPADDR4_INIT_BYTES(127, 0, 0, 1))}
 #define IP_FRAG 1
 #define IP_REASSEMBLY 1
+/* Two datagrams of 64 KiB in pieces, each way. */
+#define IP_REASS_MAX_PBUFS 96
+#define MEMP_NUM_FRAG_PBUF 192
 #define IP_FORWARD 0
 #define LWIP_HAVE_LOOPIF 1
 #define LWIP_NETIF_LOOPBACK 1
