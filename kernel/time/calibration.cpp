@@ -65,6 +65,10 @@ Hypervisor hypervisor() noexcept {
 
 // The local APIC timer of QEMU and of KVM counts nanoseconds (APIC_BUS_CYCLE_NS in both).
 constexpr std::uint64_t kEmulatedTimerHz = 1'000'000'000;
+bool is_emulated_timer_known() noexcept {
+    const Hypervisor host = hypervisor();
+    return host.is(kTcg) || host.is(kKvm);
+}
 
 Rates hypervisor_rates() noexcept {
     const Hypervisor host = hypervisor();
@@ -147,7 +151,10 @@ Sample take_sample() noexcept {
 struct Interval {
     std::uint64_t counter = 0;
     std::uint64_t timer = 0;
-    std::uint64_t pit = 0; ///< 0: the interrupt did not come, or the chip is not there
+    std::uint64_t pit = 0;
+    bool woken = false; ///< by the interval timer's interrupt
+    /// Long enough to be exact, and of a chip that counts (one that is not there reads the same number for ever).
+    [[nodiscard]] bool is_useful() const noexcept { return woken && pit >= kPitShortest && timer != 0; }
 };
 
 Interval sleep_with_pit() noexcept {
@@ -158,8 +165,7 @@ Interval sleep_with_pit() noexcept {
     const bool woken = sleep_until_set(fired);
     const Sample after = take_sample();
     const auto elapsed = static_cast<std::uint16_t>(before.pit - after.pit);
-    if (!woken || elapsed < kPitShortest) return {};
-    return {after.counter - before.counter, before.timer - after.timer, elapsed};
+    return {after.counter - before.counter, before.timer - after.timer, elapsed, woken};
 }
 
 /// Within one per cent.
@@ -178,8 +184,8 @@ Rates measure_with_pit() noexcept {
         Interval last;
         for (int attempt = 0, misses = 0; attempt < kMostIntervals && misses < 2; ++attempt) {
             const Interval next = sleep_with_pit();
-            misses += next.pit == 0 ? 1 : 0;
-            if (next.pit == 0 || next.timer == 0) continue;
+            misses += next.woken ? 0 : 1;
+            if (!next.is_useful()) continue;
             const std::uint64_t hz = frequency(next.counter, next.pit, kPitHz);
             if (last.pit != 0 && agree(frequency(last.counter, last.pit, kPitHz), hz)) {
                 const std::uint64_t pit = last.pit + next.pit;
@@ -210,14 +216,14 @@ Rates measure_with_pm_timer() noexcept {
     (void)sleep_until_set(never);
     const std::uint32_t elapsed = (read() - reference_before) & 0xffffff;
     const std::uint64_t counter_after = arch::read_tsc();
-    return {"acpi timer", frequency(counter_after - counter_before, elapsed, kPmTimerHz),
-            frequency(kUncalibratedSleepTicks, elapsed, kPmTimerHz), halted_ticks() - halted_before};
+    // The sleep ended a little after the local APIC timer did: its rate is a lower bound, which only makes deadlines come early.
+    const std::uint64_t timer_hz = is_emulated_timer_known() ? kEmulatedTimerHz : frequency(kUncalibratedSleepTicks, elapsed, kPmTimerHz);
+    return {"acpi timer", frequency(counter_after - counter_before, elapsed, kPmTimerHz), timer_hz, halted_ticks() - halted_before};
 }
 
 /// Without any of them, but under a hypervisor whose local APIC timer's rate is known: that timer alone.
 Rates measure_with_emulated_timer() noexcept {
-    const Hypervisor host = hypervisor();
-    if (!host.is(kTcg) && !host.is(kKvm)) return {};
+    if (!is_emulated_timer_known()) return {};
     const std::atomic<std::uint32_t> never{0};
     const std::uint64_t halted_before = halted_ticks();
     const std::uint64_t counter_before = arch::read_tsc();
