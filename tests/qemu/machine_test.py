@@ -236,7 +236,7 @@ def log_port(guest):
     connection = guest.port("ringside.log")
     connection.settimeout(5)
     text = b""
-    while b"MiB of memory" not in text or b"blk0" not in text:
+    while b"MiB of memory" not in text or b"disk0: blk at" not in text:
         part = connection.recv(65536)
         need(part, "the log ended")
         text += part

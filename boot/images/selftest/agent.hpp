@@ -65,6 +65,7 @@ struct Verb {
     std::size_t arguments; // at least
     void (*run)(const Words& words, Answer& answer);
 };
+[[nodiscard]] std::span<const Verb> device_verbs();
 [[nodiscard]] std::span<const Verb> disk_verbs();
 [[nodiscard]] std::span<const Verb> memory_verbs();
 [[nodiscard]] std::span<const Verb> network_verbs();

@@ -18,6 +18,10 @@ class Failure(AssertionError):
     """A check's own words for what is wrong."""
 
 
+class OutOfTime(BaseException):
+    """All checks together took too long."""
+
+
 def need(condition, why):
     if not condition:
         raise Failure(why)
@@ -50,17 +54,16 @@ class Checks:
         self.skipped = []
 
     def __enter__(self):
-        def expired(number, frame):
-            raise TimeoutError(f"{self.title} took more than {self.seconds} s")
-        self._previous = signal.signal(signal.SIGALRM, expired)
+        self._previous = signal.signal(signal.SIGALRM, self._expired)
         signal.alarm(self.seconds)
         return self
 
     def __exit__(self, kind, value, trace):
         signal.alarm(0)
         signal.signal(signal.SIGALRM, self._previous)
-        if kind is not None and issubclass(kind, Exception):
-            traceback.print_exception(kind, value, trace)
+        if kind is not None and issubclass(kind, (Exception, OutOfTime)):
+            if not issubclass(kind, AssertionError):
+                traceback.print_exception(kind, value, trace)
             self._fail("the run", f"{kind.__name__}: {value}")
             return True
         return False
@@ -70,11 +73,8 @@ class Checks:
         start = time.monotonic()
         try:
             result = function(*arguments)
-        except TimeoutError as error:
-            if str(error).startswith(self.title):
-                raise
-            self._fail(name, f"{type(error).__name__}: {error}")
-            return None
+        except OutOfTime:
+            raise
         except AssertionError as error:
             self._fail(name, error)
             return None
@@ -94,9 +94,12 @@ class Checks:
         self.failed.append(name)
         print(f"FAIL {name}: {why}", flush=True)
         if self.guest is not None and len(self.failed) == 1:
-            # Once, at the first failure: what follows is often its consequence. Guest shows all of it again if the block is left by an exception.
+            # Once, at the first failure: what follows is often its consequence.
             self.guest.show()
             sys.stderr.flush()
+
+    def _expired(self, number, frame):
+        raise OutOfTime(f"more than {self.seconds} s")
 
     def status(self):
         if self.failed and self.guest is not None and len(self.failed) > 1:
