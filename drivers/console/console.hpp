@@ -98,6 +98,7 @@ private:
     static void control_received(Request& request) noexcept;
     static void control_sent(Request& request) noexcept;
     [[nodiscard]] bool lend_control(unsigned index) noexcept;
+    void send_readies() noexcept;
     void pump_control() noexcept;
     [[nodiscard]] bool send_control(std::uint32_t id, ConsoleEvent event, std::uint16_t value) noexcept;
     void ask_ready(ConsolePort& port, bool accepted) noexcept;

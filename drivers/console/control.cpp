@@ -55,7 +55,7 @@ void ConsoleDevice::control_received(Request& request) noexcept {
     // Copied once, so that the device cannot change it under our checks; `length` is at most what was lent.
     std::array<std::byte, kControlBytes> message;
     copy_bytes(message.data(), console.control_receive_memory_.data + std::size_t{index} * kControlBytes, slot.length);
-    const std::uint32_t length = slot.length_clamped ? 0 : slot.length; // a length that cannot be true says nothing
+    const std::uint32_t length = slot.length; // QEMU claims the whole of a name that did not fit
     static_cast<void>(console.lend_control(index));
     console.handle(message.data(), length);
 }
@@ -165,15 +165,19 @@ void ConsoleDevice::control_sent(Request& request) noexcept {
     ++console.handled_;
 }
 
-void ConsoleDevice::pump_control() noexcept {
-    if (!device_.started() || !control_transmit_.created()) return;
-    if (device_ready_wanted_ && send_control(0, ConsoleEvent::device_ready, 1)) device_ready_wanted_ = false; // CONS-003
+void ConsoleDevice::send_readies() noexcept {
     while (ready_wanted_ != 0 && (readies_in_flight_ == 0 || (readies_in_flight_ + 1) * kAnswersToReady <= control_lent_)) {
         const auto id = static_cast<std::uint32_t>(std::countr_zero(ready_wanted_));
         const std::uint32_t bit = 1u << id;
         if (!send_control(id, ConsoleEvent::port_ready, (ready_accepted_ & bit) != 0 ? 1 : 0)) break;
         ready_wanted_ &= ~bit;
     }
+}
+
+void ConsoleDevice::pump_control() noexcept {
+    if (!device_.started() || !control_transmit_.created()) return;
+    control_receive_.kick(); // buffers for the answers first
+    if (device_ready_wanted_ && send_control(0, ConsoleEvent::device_ready, 1)) device_ready_wanted_ = false; // CONS-003
     // Open follows ready: QEMU forgets what is said of a port that is not ready.
     for (std::uint32_t left = open_wanted_ & ~ready_wanted_; left != 0; left &= left - 1) {
         const auto id = static_cast<std::uint32_t>(std::countr_zero(left));
@@ -202,7 +206,8 @@ bool ConsoleDevice::service_control() noexcept {
     // Finished messages of ours first: the device's answers to them are then among those received.
     static_cast<void>(control_transmit_.poll(kControlTransmit));
     static_cast<void>(control_receive_.poll(kControlReceive));
-    control_receive_.kick();
+    // Here, and only here, is known how many buffers really wait for answers.
+    send_readies();
     pump_control();
     const bool more = control_receive_.arm_interrupts();
     control_armed_ = !more;

@@ -81,7 +81,7 @@ void ConsolePort::set_host_open(bool open) noexcept {
     if (!open) reclaim(); // what was delivered before counts as sent
     host_open_ = open;
     if (!open) {
-        ++host_epoch_;
+        begin_epoch();
         discard_open_slot();
     }
     if (present_) tell(open ? ConsoleChange::host_opened : ConsoleChange::host_closed);
@@ -103,7 +103,7 @@ void ConsolePort::remove() noexcept {
     console_ = false;
     host_open_ = false;
     guest_open_ = false;
-    ++host_epoch_;
+    begin_epoch();
     filled_count_ = 0;
     read_offset_ = 0;
     size_ = {};
@@ -127,7 +127,7 @@ void ConsolePort::forget() noexcept {
     present_ = false;
     console_ = false;
     host_open_ = false;
-    ++host_epoch_;
+    begin_epoch();
     filled_count_ = 0;
     read_offset_ = 0;
     stuck_since_ = 0;
@@ -230,6 +230,7 @@ void ConsolePort::lend_open_slot() noexcept {
     if (transmit_.add({&segment, 1}, {}, slot)) { // CONS-002
         open_slot_ = kNoSlot;
         fill_ = 0;
+        ++under_way_;
     }
 }
 
@@ -238,6 +239,7 @@ void ConsolePort::transmitted(Request& request) noexcept {
     ConsolePort& port = *slot.port;
     const unsigned index = port.index_of(slot, port.transmit_slots_.data());
     port.free_slots_ = static_cast<std::uint16_t>(port.free_slots_ | 1u << index);
+    if (slot.epoch == port.host_epoch_) --port.under_way_;
     if (slot.error != Error::none || slot.epoch != port.host_epoch_) {
         port.counters_.dropped += slot.bytes; // the host closed before, or a reset ended it
         port.counters_.sent -= slot.bytes;
@@ -311,7 +313,7 @@ Result<std::size_t> ConsolePort::put(std::span<const std::byte> from) noexcept {
     counters_.sent += done;
     if (done < from.size()) room_wanted_ = true;
     // With something in flight the rest waits for its end, and more bytes may join it: one kick for many small writes.
-    if (transmit_.in_flight() == 0) lend_open_slot();
+    if (under_way_ == 0 && large_ == nullptr) lend_open_slot();
     flush();
     if (done == 0 && !from.empty() && stuck()) {
         // Buffers of an earlier connection that never came back: QEMU drops the one in hand when its host side closes.
@@ -350,7 +352,7 @@ Result<> ConsolePort::drain(std::uint64_t deadline_ns) noexcept {
         if (const Result<> ready = check(); !ready) return ready;
         reclaim();
         flush();
-        if (transmit_.in_flight() == 0 && fill_ == 0) return {};
+        if (under_way_ == 0 && large_ == nullptr && fill_ == 0) return {};
         if (owner_->platform_->now_ns() >= deadline_ns) return fail(Error::timeout);
         room_wanted_ = true;
         wait(deadline_ns);
@@ -484,7 +486,7 @@ bool ConsolePort::service() noexcept {
     const bool more = collect();
     if (filled_count_ > before) tell(ConsoleChange::readable);
     reclaim();
-    if (large_ == nullptr && transmit_.in_flight() == 0) lend_open_slot();
+    if (large_ == nullptr && under_way_ == 0) lend_open_slot();
     flush();
     return more;
 }

@@ -152,6 +152,10 @@ private:
     [[nodiscard]] bool lend_receive(unsigned index) noexcept;
     void lend_open_slot() noexcept;
     void discard_open_slot() noexcept;
+    void begin_epoch() noexcept {
+        ++host_epoch_;
+        under_way_ = 0;
+    }
     void reclaim() noexcept;
     void flush() noexcept; // kicks, arms, and takes what was finished meanwhile
     [[nodiscard]] bool arm_transmit() noexcept;
@@ -173,6 +177,7 @@ private:
     ConsolePortCounters counters_;
     std::uint32_t id_ = 0;
     std::uint32_t host_epoch_ = 0; // grows when the host closes: buffers of an older one may never come back
+    std::uint32_t under_way_ = 0;  // transmit slots lent in this epoch: only these can be counted on to come back
     std::uint32_t fill_ = 0;       // bytes in the open transmit slot
     std::uint32_t read_offset_ = 0;
     std::uint16_t free_slots_ = 0; // bit per transmit slot

@@ -318,6 +318,7 @@ Result<std::uint32_t> FakeDevice::read_config(std::size_t offset, unsigned width
 Result<> FakeDevice::write_config(std::size_t offset, unsigned width, std::uint32_t value) noexcept {
     if (offset + width > config.size()) return fail(Error::out_of_range);
     std::memcpy(config.data() + offset, &value, width);
+    if (on_config_write) on_config_write(offset, width, value);
     return {};
 }
 
