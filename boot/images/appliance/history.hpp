@@ -44,8 +44,8 @@ private:
         --count_;
     }
 
-    std::array<char, kBytes> text_;
-    std::array<std::size_t, kLines> lengths_;
+    std::array<char, kBytes> text_{};
+    std::array<std::size_t, kLines> lengths_{};
     std::size_t used_ = 0;
     std::size_t count_ = 0;
 };

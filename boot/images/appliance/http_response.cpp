@@ -19,8 +19,10 @@ bool Response::begin(HttpStatus status, std::string_view type, std::uint64_t len
     status_ = status;
     left_ = head_only_ ? 0 : length;
     Text head(4096);
-    head.print("HTTP/1.1 %u %s\r\nServer: Ringside\r\nContent-Type: %.*s\r\nContent-Length: %llu\r\n", static_cast<unsigned>(status),
-               phrase(status), static_cast<int>(type.size()), type.data(), static_cast<unsigned long long>(length));
+    head.print("HTTP/1.1 %u %s\r\nServer: Ringside\r\nContent-Length: %llu\r\nContent-Type: ", static_cast<unsigned>(status),
+               phrase(status), static_cast<unsigned long long>(length));
+    head.write(type);
+    head.write("\r\n");
     head.write(fields);
     head.write(keep_alive_ ? "\r\n" : "Connection: close\r\n\r\n");
     if (!head.complete()) alive_ = false;

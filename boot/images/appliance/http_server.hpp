@@ -83,7 +83,7 @@ struct HttpCounters {
 
 class HttpServer {
 public:
-    HttpServer(Site& site, const HttpOptions& options) noexcept : site_(site), options_(options) {}
+    constexpr HttpServer(Site& site, const HttpOptions& options) noexcept : site_(site), options_(options) {}
 
     /// Errors: address_in_use, out_of_memory, not_started (no network).
     [[nodiscard]] virtio::Result<> start();

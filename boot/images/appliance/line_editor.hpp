@@ -27,7 +27,7 @@ public:
         end,       // ^D on an empty line
     };
 
-    explicit LineEditor(std::string_view prompt) noexcept : prompt_(prompt) {}
+    explicit constexpr LineEditor(std::string_view prompt) noexcept : prompt_(prompt) {}
 
     void begin(Output& screen, std::size_t columns);
     Event feed(char byte, Output& screen);

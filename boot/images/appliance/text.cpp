@@ -10,6 +10,12 @@
 
 namespace appliance {
 
+namespace {
+
+bool control_character(char c) noexcept { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+
+} // namespace
+
 void Output::print(const char* format, ...) {
     std::array<char, kPrintMax + 1> line;
     std::va_list arguments;
@@ -74,6 +80,10 @@ Date::Date(std::int64_t unix_ns) noexcept {
     std::strftime(text_.data(), text_.size(), "%Y-%m-%d %H:%M:%S UTC", &fields);
 }
 
+Shown::Shown(std::string_view text) noexcept {
+    for (std::size_t i = 0; i < std::min(text.size(), text_.size() - 1); ++i) text_[i] = control_character(text[i]) ? '.' : text[i];
+}
+
 void write_html(Output& output, std::string_view text) {
     while (!text.empty()) {
         const std::size_t plain = std::min(text.find_first_of("&<>\"'"), text.size());
@@ -101,10 +111,7 @@ void write_url(Output& output, std::string_view text) {
 }
 
 void write_printable(Output& output, std::string_view text) {
-    for (const char& each : text) {
-        const auto code = static_cast<unsigned char>(each);
-        output.write(code < 0x20 || code == 0x7f ? std::string_view(".") : std::string_view(&each, 1));
-    }
+    for (const char& each : text) output.write(control_character(each) ? std::string_view(".") : std::string_view(&each, 1));
 }
 
 bool same_letters(std::string_view a, std::string_view b) noexcept {

@@ -73,6 +73,15 @@ private:
     std::array<char, 40> text_{};
 };
 
+/// The front of a text for a message: printable, and with an end that printf can see.
+struct Shown {
+    explicit Shown(std::string_view text) noexcept;
+    [[nodiscard]] const char* c_str() const noexcept { return text_.data(); }
+
+private:
+    std::array<char, 128> text_{};
+};
+
 /// The text with & < > " ' written as references, so that it is text in HTML wherever it stands.
 void write_html(Output& output, std::string_view text);
 /// The text as a part of a URL's path: everything but unreserved characters and slashes becomes %XX (RFC 3986).
