@@ -40,9 +40,15 @@ constexpr int digit_value(char c) noexcept {
 
 } // namespace
 
+bool is_appended(std::string_view word) noexcept { return word.starts_with("virtio_mmio.device="); }
+
 void CommandLine::Iterator::next() noexcept {
-    const std::string_view word = take_word(rest_);
-    done_ = word.empty() || word == "--";
+    std::string_view word = take_word(rest_);
+    while (!word.empty() && (word == "--" || (after_dashes_ && !is_appended(word)))) {
+        after_dashes_ = true;
+        word = take_word(rest_);
+    }
+    done_ = word.empty();
     if (done_) return;
     // "key=value with blanks" may be quoted as a whole or from the = on.
     const std::string_view bare = unquote(word);

@@ -1,5 +1,6 @@
 // The kernel command line: words separated by blanks, key=value or bare keys, quotes "..." or '...' around blanks, repeated keys.
-// Everything after a word "--" belongs to the program. A view: nothing is copied but what quotes force (into the caller's buffer).
+// Everything after a word "--" belongs to the program, but for what a monitor appends (virtio_mmio.device=). A view: nothing is copied
+// but what quotes force (into the caller's buffer).
 // Any context; the text lives for ever.
 //
 //     auto address = kernel::command_line_value("ip");                                    // the last one wins
@@ -45,6 +46,7 @@ public:
         std::string_view rest_;
         CommandLineWord word_;
         bool done_ = true;
+        bool after_dashes_ = false;
     };
 
     [[nodiscard]] Iterator begin() const noexcept { return Iterator(text_); }
@@ -57,6 +59,9 @@ public:
 private:
     std::string_view text_;
 };
+
+/// A word that a virtual machine monitor has appended (virtio_mmio.device=...): it is the kernel's even behind "--", and no argument.
+[[nodiscard]] bool is_appended(std::string_view word) noexcept;
 
 /// The machine's own command line.
 [[nodiscard]] CommandLine command_line() noexcept;

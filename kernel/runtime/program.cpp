@@ -27,7 +27,9 @@ ProgramArguments program_arguments() {
     };
     add("ringside");
     std::string_view rest = command_line().program_arguments();
-    while (auto argument = next_argument(rest)) add(*argument);
+    while (auto argument = next_argument(rest)) {
+        if (!is_appended(*argument)) add(*argument);
+    }
     values[count] = nullptr;
     return {static_cast<int>(count), values.data()};
 }

@@ -61,6 +61,15 @@ TEST_CASE("what follows -- is the program's") {
     CHECK(kernel::next_argument(quoted) == "b");
 }
 
+TEST_CASE("devices that a monitor appends are the kernel's, even behind --") {
+    const CommandLine line("virtio_mmio.device=1 -- one virtio_mmio.devices=x -- virtio_mmio.device=2");
+    std::vector<std::string> words;
+    for (const auto& word : line) words.push_back(std::string(word.key) + "=" + std::string(word.value));
+    CHECK(words == std::vector<std::string>{"virtio_mmio.device=1", "virtio_mmio.device=2"});
+    CHECK(kernel::is_appended("virtio_mmio.device=2"));
+    CHECK_FALSE(kernel::is_appended("virtio_mmio.devices=x"));
+}
+
 TEST_CASE("percent decoding") {
     std::array<char, 16> room{};
     CHECK(kernel::percent_decode("ls%20/%3bip", room) == "ls /;ip");
