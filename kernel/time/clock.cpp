@@ -82,7 +82,7 @@ virtio::Result<> start_clock() {
     if (!vector) return virtio::fail(vector.error());
 
     info.tsc_deadline = (arch::cpuid(1).ecx & arch::kCpuidTscDeadline) != 0;
-    arch::LocalApic& apic = arch::local_apic();
+    const arch::LocalApic& apic = arch::local_apic();
     timer::Rates rates = timer::known_rates();
     if (rates.counter_hz == 0 || (rates.timer_hz == 0 && !info.tsc_deadline)) {
         apic.start_timer(vector->number, arch::LocalApic::TimerMode::one_shot);
