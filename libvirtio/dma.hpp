@@ -74,6 +74,11 @@ public:
     /// Whether map and unmap are free of charge and of bookkeeping: a front end need not remember its mappings.
     [[nodiscard]] bool direct() const noexcept { return direct_; }
 
+    /// Where the device sees the caller's memory, all of which is one stretch. Only in a direct domain.
+    [[nodiscard]] DmaAddress direct_address(const std::byte* data) const noexcept {
+        return {reinterpret_cast<std::uintptr_t>(data) + offset_};
+    }
+
     /// The stretches of memory that a device of this domain may reach; returns how many were written to `out`.
     [[nodiscard]] virtual std::size_t regions(std::span<DmaRegion> out) noexcept {
         static_cast<void>(out);

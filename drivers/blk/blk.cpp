@@ -33,7 +33,7 @@ Result<> BlockDevice::start(Platform& platform, Transport& transport, const Opti
     const Result<> up = bring_up(options);
     if (up) return up;
     stopped_by_ = up.error();
-    ready_ = false;
+    ready_ = fast_ = false;
     if (up.error() != Error::no_device) device_.abort(); // somebody else's device is left alone
     free_slots();
     return up;
@@ -77,6 +77,7 @@ Result<> BlockDevice::bring_up(const Options& options) noexcept {
     capacity_ = *capacity;
     failed_ = false;
     ready_ = true;
+    fast_ = direct_;
     return {};
 }
 
@@ -175,7 +176,7 @@ void BlockDevice::free_slots() noexcept {
 
 Result<> BlockDevice::shut(Error error) noexcept {
     if (polling_) return fail(Error::busy);
-    ready_ = false;
+    ready_ = fast_ = false;
     stopped_by_ = Error::not_started;
     polling_ = true; // completions run now: they can neither submit nor stop
     const Result<> confirmed = device_.stop(error);
@@ -213,7 +214,7 @@ Result<> BlockDevice::recover() noexcept {
 void BlockDevice::note_failure() noexcept {
     if (failed_) return;
     failed_ = true;
-    ready_ = false;
+    ready_ = fast_ = false;
     if (queue_.broken()) {
         stopped_by_ = Error::queue_broken;
         platform_->log(LogLevel::error, message(queue_.fault()));

@@ -184,6 +184,7 @@ private:
     // requests.cpp
     [[nodiscard]] Result<> refuse(Error error) noexcept;
     [[nodiscard]] Result<> check(const Request& request, std::uint64_t sector, std::uint64_t sectors) noexcept;
+    [[nodiscard]] Result<> one(BlockRequest& request, BlockOperation operation, std::uint64_t sector, std::span<std::byte> data) noexcept;
     [[nodiscard]] Result<> submit(BlockRequest& request, BlockOperation operation, std::uint64_t sector, std::uint64_t left,
                                   const void* pieces, std::span<std::byte> single, std::uint32_t flags = 0) noexcept;
     [[nodiscard]] Result<> range(BlockRequest& request, BlockOperation operation, std::uint64_t sector, std::uint64_t sectors,
@@ -236,6 +237,7 @@ private:
     bool read_only_ = false;
     bool direct_ = false;
     bool indirect_ = false;
+    bool fast_ = false;  // ready, and a single segment needs no mapping
     bool ready_ = false; // started, and neither failed nor being stopped
     bool failed_ = false;
     bool polling_ = false; // inside poll(): complete() may not stop the device

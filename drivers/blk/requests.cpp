@@ -42,12 +42,47 @@ template<class Byte> Result<std::uint64_t> measure(std::span<const std::span<Byt
 }
 } // namespace
 
+Result<> BlockDevice::one(BlockRequest& request, BlockOperation operation, std::uint64_t sector, std::span<std::byte> data) noexcept {
+    // The common case in one go: whole blocks inside the disk, one segment, a preset slot, nothing to map.
+    const std::uint64_t bytes = data.size();
+    const std::uint64_t sectors = bytes / kSectorSize;
+    const std::uint32_t mask = limits_.block_size - 1;
+    if (fast_ && bytes - 1 < limits_.segment_bytes && ((bytes | sector * kSectorSize) & mask) == 0 && sectors <= capacity_ &&
+        sector <= capacity_ - sectors && data.data() != nullptr && request.state != Request::State::in_flight && free_preset_ != kNoSlot)
+        [[likely]] {
+        Slot& slot = slots_[free_preset_];
+        auto* const header = reinterpret_cast<BlockHeader*>(memory_.data + kHeaderStride * slot.index);
+        header->type.store(static_cast<std::uint32_t>(operation));
+        header->reserved.store(0); // all of it: the device may have scribbled on it
+        header->sector.store(sector);
+        memory_.data[statuses_at_ + slot.index] = std::byte{block_status::kNotWritten};
+        slot.owner = &request;
+        slot.operation = operation;
+        slot.left = bytes;
+        slot.part = static_cast<std::uint32_t>(bytes);
+        slot.bounce = false;
+        slot.mappings = 0;
+        const bool device_writes = operation == BlockOperation::in;
+        const Result<> added = queue_.add_preset(slot.index, {domain_->direct_address(data.data()), slot.part}, device_writes, slot);
+        if (!added) [[unlikely]]
+            return refuse(added.error());
+        free_preset_ = slot.next_free;
+        queue_.counters().bytes += bytes;
+        ++(device_writes ? counters_.reads : counters_.writes);
+        request.bytes = 0;
+        request.error = Error::none;
+        request.state = Request::State::in_flight;
+        return {};
+    }
+    if (data.data() == nullptr && bytes != 0) return refuse(Error::invalid_argument);
+    const Result<std::uint64_t> whole = whole_sectors(bytes);
+    if (!whole) return refuse(whole.error());
+    if (const Result<> fine = check(request, sector, *whole); !fine) return refuse(fine.error());
+    return submit(request, operation, sector, bytes, nullptr, data);
+}
+
 Result<> BlockDevice::read(BlockRequest& request, std::uint64_t sector, std::span<std::byte> into) noexcept {
-    if (into.data() == nullptr && !into.empty()) return refuse(Error::invalid_argument);
-    const Result<std::uint64_t> sectors = whole_sectors(into.size());
-    if (!sectors) return refuse(sectors.error());
-    if (const Result<> fine = check(request, sector, *sectors); !fine) return refuse(fine.error());
-    return submit(request, BlockOperation::in, sector, into.size(), nullptr, into);
+    return one(request, BlockOperation::in, sector, into);
 }
 
 Result<> BlockDevice::read(BlockRequest& request, std::uint64_t sector, std::span<const std::span<std::byte>> into) noexcept {
@@ -58,13 +93,10 @@ Result<> BlockDevice::read(BlockRequest& request, std::uint64_t sector, std::spa
 }
 
 Result<> BlockDevice::write(BlockRequest& request, std::uint64_t sector, std::span<const std::byte> from) noexcept {
-    if (from.data() == nullptr && !from.empty()) return refuse(Error::invalid_argument);
-    const Result<std::uint64_t> sectors = whole_sectors(from.size());
-    if (!sectors) return refuse(sectors.error());
-    if (const Result<> fine = check(request, sector, *sectors); !fine) return refuse(fine.error());
-    if (read_only_) return refuse(Error::read_only);
+    if (read_only_) [[unlikely]]
+        return refuse(ready_ ? Error::read_only : stopped_by_);
     // The device only reads it: the descriptor says so.
-    return submit(request, BlockOperation::out, sector, from.size(), nullptr, {const_cast<std::byte*>(from.data()), from.size()});
+    return one(request, BlockOperation::out, sector, {const_cast<std::byte*>(from.data()), from.size()});
 }
 
 Result<> BlockDevice::write(BlockRequest& request, std::uint64_t sector, std::span<const std::span<const std::byte>> from) noexcept {
@@ -404,7 +436,12 @@ void BlockDevice::chain_done(Request& request) noexcept {
     if (slot.error != Error::none) return device.finish(slot, slot.error); // a reset, not an answer
     // The status byte decides; the used length says nothing (trap 11, B5). BLK-044
     switch (load_once(reinterpret_cast<const std::uint8_t&>(device.memory_.data[device.statuses_at_ + slot.index]))) {
-    case block_status::kOk: [[likely]] return device.advance(slot);
+    case block_status::kOk:
+        [[likely]] if (slot.part == slot.left && !slot.bounce && slot.operation <= BlockOperation::out) {
+            slot.owner->bytes += slot.part;
+            return device.finish(slot, Error::none);
+        }
+        return device.advance(slot);
     case block_status::kIoErr: return device.finish(slot, Error::io_error);
     case block_status::kUnsupported: return device.finish(slot, Error::unsupported_request);
     default: return device.finish(slot, Error::bad_response);
