@@ -90,7 +90,8 @@ void sleepers_in_order(Check& check) {
         std::uint64_t deadline = 0, woken = 0;
     };
     std::array<Sleeper, 10> sleepers{};
-    const std::uint64_t start = kernel::now_ns();
+    // Late enough that all of them are asleep before the first is due, also on a host that is busy.
+    const std::uint64_t start = kernel::now_ns() + 100 * kMillisecond;
     // The last spawned wakes first.
     for (std::size_t i = 0; i < sleepers.size(); ++i) sleepers[i].deadline = start + (sleepers.size() - i) * 5 * kMillisecond;
     const auto entry = [](void* argument) {
