@@ -1,5 +1,7 @@
 // The agent's memory commands: memory that is held and looked at again, and numbers.
 #include <array>
+#include <cstdlib>
+#include <new>
 #include <span>
 
 #include "boot/images/selftest/agent.hpp"
@@ -62,6 +64,35 @@ void drop(const Words&, Answer&) {
     held_runs = 0;
 }
 
+/// heap MIB: takes that much with malloc, or as much as there is, looks at it, and gives it back.
+void heap(const Words& words, Answer& answer) {
+    struct Block {
+        Block* next;
+        std::uint64_t number;
+        [[nodiscard]] std::span<std::byte> bytes() noexcept {
+            return {reinterpret_cast<std::byte*>(this + 1), kBlockBytes - sizeof(Block)};
+        }
+        static constexpr std::size_t kBlockBytes = std::size_t{1} << 20;
+    };
+    Block* blocks = nullptr;
+    std::uint64_t count = 0;
+    for (; count < words.number(2); ++count) {
+        void* memory = std::malloc(Block::kBlockBytes);
+        if (memory == nullptr) break;
+        blocks = new (memory) Block{blocks, count};
+        fill(blocks->bytes(), count, 3);
+        kernel::yield();
+    }
+    while (blocks != nullptr) {
+        if (const auto wrong = find_wrong(blocks->bytes(), blocks->number, 3))
+            answer.fail("byte %zu of block %llu was changed", *wrong, static_cast<unsigned long long>(blocks->number));
+        Block* next = blocks->next;
+        std::free(blocks);
+        blocks = next;
+    }
+    answer.value("mib", count);
+}
+
 void pages(const Words&, Answer& answer) {
     const auto now = kernel::page_statistics();
     answer.value("total", now.total);
@@ -74,7 +105,8 @@ void pages(const Words&, Answer& answer) {
 } // namespace
 
 std::span<const Verb> memory_verbs() {
-    static constexpr Verb kVerbs[] = {{"memory-hold", 1, hold}, {"memory-check", 0, look}, {"memory-drop", 0, drop}, {"pages", 0, pages}};
+    static constexpr Verb kVerbs[] = {
+        {"memory-hold", 1, hold}, {"memory-check", 0, look}, {"memory-drop", 0, drop}, {"pages", 0, pages}, {"heap", 1, heap}};
     return kVerbs;
 }
 

@@ -68,11 +68,11 @@ class Checks:
             return True
         return False
 
-    def run(self, name, function, *arguments):
+    def run(self, name, function, *arguments, **options):
         """Returns what the check returned, or None if it failed."""
         start = time.monotonic()
         try:
-            result = function(*arguments)
+            result = function(*arguments, **options)
         except OutOfTime:
             raise
         except AssertionError as error:
