@@ -8,6 +8,7 @@
 #include "arch/x86_64/io_apic.hpp"
 #include "arch/x86_64/local_apic.hpp"
 #include "kernel/firmware/acpi.hpp"
+#include "kernel/interrupt/isa_lines.hpp"
 #include "kernel/interrupt/vector_table.hpp"
 #include "kernel/memory/address_space.hpp"
 
@@ -31,9 +32,7 @@ struct Chip {
 std::array<Chip, 8> chips;
 std::size_t chip_count = 0;
 
-// What the firmware says about the sixteen ISA interrupts.
-std::array<Line, 16> isa_lines;
-std::array<bool, 16> isa_overridden;
+interrupt::IsaLines isa_lines;
 
 std::uint64_t halted = 0;
 
@@ -60,13 +59,6 @@ void add_chip(std::uint32_t address, std::uint32_t first_gsi) {
     chips[chip_count++] = {io_apic, first_gsi, inputs};
 }
 
-void override_isa(std::uint8_t irq, const Line& line) noexcept {
-    if (irq >= isa_lines.size()) return;
-    isa_lines[irq] = line;
-    // An entry that only repeats the default says nothing about PCI devices on that line.
-    isa_overridden[irq] = line.gsi != irq || line.trigger == Trigger::level;
-}
-
 constexpr Line line_of(std::uint32_t gsi, bool level, bool active_low) noexcept {
     return {gsi, level ? Trigger::level : Trigger::edge, active_low ? Polarity::low : Polarity::high};
 }
@@ -78,7 +70,7 @@ bool find_chips_in_madt() {
     for (std::size_t i = 0; i < madt.io_apic_count; ++i) add_chip(madt.io_apics[i].address, madt.io_apics[i].first_gsi);
     for (std::size_t i = 0; i < madt.override_count; ++i) {
         const acpi::IrqOverride& entry = madt.overrides[i];
-        override_isa(entry.irq, line_of(entry.gsi, entry.level, entry.active_low));
+        isa_lines.override(entry.irq, line_of(entry.gsi, entry.level, entry.active_low));
     }
     return chip_count != 0;
 }
@@ -97,7 +89,7 @@ bool find_chips_in_mp_table() {
     }
     for (std::size_t i = 0; i < table->interrupt_count; ++i) {
         const mp::IsaInterrupt& entry = table->interrupts[i];
-        override_isa(entry.irq, line_of(first_gsi_of_id[entry.io_apic] + entry.input, entry.level, entry.active_low));
+        isa_lines.override(entry.irq, line_of(first_gsi_of_id[entry.io_apic] + entry.input, entry.level, entry.active_low));
     }
     return chip_count != 0;
 }
@@ -120,8 +112,6 @@ virtio::Result<> start_interrupts() {
     }
     arch::local_apic().start(registers, kSpuriousVector);
 
-    for (std::size_t irq = 0; irq < isa_lines.size(); ++irq)
-        isa_lines[irq] = {static_cast<std::uint32_t>(irq), Trigger::edge, Polarity::high};
     if (!find_chips_in_madt() && !find_chips_in_mp_table()) add_chip(kUsualIoApic, 0);
 
     enable_interrupts();
@@ -150,14 +140,8 @@ MsiMessage msi_message(Vector vector) {
     return {std::uint64_t{0xfee00000} | std::uint64_t{arch::local_apic().id() & 0xff} << 12, vector.number};
 }
 
-Line isa_irq_to_line(std::uint8_t irq) noexcept {
-    return irq < isa_lines.size() ? isa_lines[irq] : Line{irq, Trigger::edge, Polarity::high};
-}
-
-Line pci_line(std::uint8_t interrupt_line) noexcept {
-    if (interrupt_line < isa_lines.size() && isa_overridden[interrupt_line]) return isa_lines[interrupt_line];
-    return {interrupt_line, Trigger::level, Polarity::low};
-}
+Line isa_irq_to_line(std::uint8_t irq) noexcept { return isa_lines.isa_line(irq); }
+Line pci_line(std::uint8_t interrupt_line) noexcept { return isa_lines.pci_line(interrupt_line); }
 
 virtio::Result<> route_line(std::uint32_t gsi, Vector vector, Trigger trigger, Polarity polarity) {
     const Chip* chip = chip_of(gsi);
