@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "arch/x86_64/kernel_hooks.hpp"
+#include "kernel/device_manager/device_manager.hpp"
 #include "kernel/interrupt/interrupts.hpp"
 #include "kernel/log/log.hpp"
 #include "kernel/memory/pages.hpp"
@@ -17,9 +18,6 @@ extern "C" int ringside_program_main(int count, char** arguments) asm("main");
 
 namespace kernel {
 
-/// Finds and starts the devices (kernel/device_manager). Absent in an image without any.
-[[gnu::weak]] void start_devices();
-
 namespace {
 
 constexpr std::size_t kMainStackBytes = 256 * 1024;
@@ -29,7 +27,7 @@ void require(virtio::Result<> step, const char* what) {
 }
 
 void run_program(void*) {
-    if (start_devices != nullptr) start_devices();
+    start_devices();
     run_static_constructors();
     std::atexit(run_static_destructors);
     const ProgramArguments arguments = program_arguments();
@@ -47,8 +45,7 @@ extern "C" void kernel_main() {
     start_tasks();
     start_log();
     require(start_power(), "power");
-    log(LogLevel::info, "%zu MiB of memory, clock from %s, power off by %s", total_page_count() / 256, clock_info().source,
-        power_method());
+    log(LogLevel::info, "%zu MiB of memory, clock from %s, power off by %s", total_page_count() / 256, clock_info().source, power_method());
     if (auto task = spawn("main", run_program, nullptr, kMainStackBytes); !task) panic("no memory for the task 'main'");
     WaitQueue never;
     for (;;) (void)never.wait();

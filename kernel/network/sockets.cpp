@@ -34,13 +34,22 @@ public:
     int control(unsigned long request, void* argument) override {
         return static_cast<int>(negative_errno(lwip_ioctl(socket_, static_cast<long>(request), argument)));
     }
-    void closed() override { lwip_close(socket_); }
+    void closed() override {
+        if (listening_) refuse_waiting();
+        lwip_close(socket_);
+    }
     void set_blocking(Blocking blocking) override { lwip_fcntl(socket_, F_SETFL, blocking == Blocking::never ? O_NONBLOCK : 0); }
     [[nodiscard]] int socket() const override { return socket_; }
 
     void set_socket(int socket) noexcept {
         socket_ = socket;
-        connecting_ = false;
+        connecting_ = listening_ = false;
+    }
+
+    int listen(int backlog) {
+        const int result = lwip_listen(socket_, backlog);
+        listening_ = listening_ || result == 0;
+        return result;
     }
 
     // lwIP calls it a reset when the other side refuses a connection; everybody else expects ECONNREFUSED.
@@ -56,7 +65,21 @@ public:
     }
 
 private:
+    /// lwIP 2.1 stops at an assertion of its own when a listening socket is closed with connections that nobody has accepted yet.
+    void refuse_waiting() {
+        lwip_fcntl(socket_, F_SETFL, O_NONBLOCK);
+        for (int left = DEFAULT_ACCEPTMBOX_SIZE; left > 0; --left) {
+            const int waiting = lwip_accept(socket_, nullptr, nullptr);
+            if (waiting >= 0) {
+                lwip_close(waiting);
+            } else if (errno == EAGAIN) {
+                return;
+            }
+        }
+    }
+
     int socket_ = -1;
+    bool listening_ = false;
     bool connecting_ = false; // a connect() that did not wait has not been asked about yet
 };
 
@@ -113,7 +136,10 @@ int accept(int descriptor, struct sockaddr* address, socklen_t* length) {
     return publish(on_socket(descriptor, lwip_accept, address, length));
 }
 int bind(int descriptor, const struct sockaddr* address, socklen_t length) { return on_socket(descriptor, lwip_bind, address, length); }
-int listen(int descriptor, int backlog) { return on_socket(descriptor, lwip_listen, backlog); }
+int listen(int descriptor, int backlog) {
+    const int number = socket_behind(descriptor);
+    return number < 0 ? -1 : file_of(number).listen(backlog);
+}
 int connect(int descriptor, const struct sockaddr* address, socklen_t length) {
     const int number = socket_behind(descriptor);
     return number < 0 ? -1 : file_of(number).connect(address, length);

@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <string_view>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "arch/x86_64/uart.hpp"
@@ -88,6 +89,13 @@ public:
         MutexLock lock(writing_);
         print(console(), {from.data(), from.size()});
         return static_cast<long>(from.size());
+    }
+
+    int control(unsigned long request, void* argument) override {
+        if (request != static_cast<unsigned long>(TIOCGWINSZ)) return -ENOTTY;
+        const Console::Size size = console().size();
+        *static_cast<struct winsize*>(argument) = {size.rows, size.columns, 0, 0};
+        return 0;
     }
 
     [[nodiscard]] bool terminal() const override { return true; }

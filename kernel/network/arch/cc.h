@@ -38,9 +38,9 @@ void ringside_mark_network_task(void);
 #endif
 
 #define LWIP_RAND() ringside_random_u32()
-#define LWIP_PLATFORM_DIAG(x) \
-    do { \
-        ringside_lwip_diagnostic x; \
+#define LWIP_PLATFORM_DIAG(x)                                                                                                              \
+    do {                                                                                                                                   \
+        ringside_lwip_diagnostic x;                                                                                                        \
     } while (0)
 #define LWIP_PLATFORM_ASSERT(x) ringside_lwip_assert(x, __FILE__, __LINE__)
 
