@@ -32,7 +32,7 @@ public:
     void* allocate(std::size_t bytes, std::size_t alignment) noexcept override;
     void free(void* memory, std::size_t bytes) noexcept override;
     void wait(const virtio::Event& event, std::uint64_t deadline_ns) noexcept override;
-    void wake() noexcept override; // routes_interrupt.cpp
+    void wake() noexcept override; // platform_interrupt.cpp
     void log(virtio::LogLevel level, const char* text) noexcept override;
 
     std::uint32_t pci_read(const virtio::PciAddress& address, std::uint16_t offset, unsigned width) noexcept override {

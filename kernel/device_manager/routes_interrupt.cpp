@@ -1,7 +1,5 @@
 // The handlers between the vectors and the devices: general registers only, no library.
-#include "kernel/device_manager/platform.hpp"
 #include "kernel/device_manager/routes.hpp"
-#include "kernel/task/task.hpp"
 
 namespace kernel {
 
@@ -14,7 +12,5 @@ void InterruptRoutes::line_raised(void* context) {
     const SharedLine& line = *static_cast<const SharedLine*>(context);
     for (std::size_t i = 0; i < line.count; ++i) line.targets[i].handler(line.targets[i].context, 0);
 }
-
-void KernelPlatform::wake() noexcept { wake_hint(); }
 
 } // namespace kernel

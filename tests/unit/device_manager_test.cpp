@@ -1,0 +1,165 @@
+// The device manager's parts that need no machine: whom an interrupt calls, and why a device did not start, in words.
+#include <doctest/doctest.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "drivers/blk/blk.hpp"
+#include "kernel/device_manager/device_text.hpp"
+#include "kernel/device_manager/routes.hpp"
+
+namespace {
+
+/// The machine's vectors and lines, as kernel/interrupt/interrupts.hpp has them.
+struct Machine {
+    struct Slot {
+        kernel::InterruptHandler handler = nullptr;
+        void* context = nullptr;
+    };
+    std::array<Slot, 256> slots{};
+    std::vector<std::uint32_t> masked;
+    std::array<int, 32> routed{}; // the vector of each line, 0: none
+    unsigned vectors = 200;       // how many there are
+    unsigned inputs = 24;
+
+    void raise(std::uint32_t vector) {
+        REQUIRE((slots[vector].handler != nullptr));
+        slots[vector].handler(slots[vector].context);
+    }
+    [[nodiscard]] unsigned used() const {
+        unsigned count = 0;
+        for (const Slot& slot : slots) count += slot.handler != nullptr ? 1u : 0u;
+        return count;
+    }
+} machine;
+
+struct Device {
+    std::vector<unsigned> heard;
+    virtio::InterruptTarget target() {
+        return {[](void* context, std::uint16_t vector) noexcept { static_cast<Device*>(context)->heard.push_back(vector); }, this};
+    }
+};
+
+} // namespace
+
+namespace kernel {
+virtio::Result<Vector> allocate_vector(InterruptHandler handler, void* context, const char*) {
+    if (machine.used() == machine.vectors) return virtio::fail(virtio::Error::interrupt_unavailable);
+    for (unsigned number = 0x30; number < 256; ++number) {
+        if (machine.slots[number].handler != nullptr) continue;
+        machine.slots[number] = {handler, context};
+        return Vector{static_cast<std::uint8_t>(number)};
+    }
+    return virtio::fail(virtio::Error::interrupt_unavailable);
+}
+void free_vector(Vector vector) { machine.slots[vector.number] = {}; }
+MsiMessage msi_message(Vector vector) { return {0xfee00000, vector.number}; }
+virtio::Result<> route_line(std::uint32_t gsi, Vector vector, Trigger, Polarity) {
+    if (gsi >= machine.inputs) return virtio::fail(virtio::Error::out_of_range);
+    machine.routed[gsi] = vector.number;
+    return {};
+}
+void mask_line(std::uint32_t gsi) { machine.masked.push_back(gsi); }
+bool interrupts_enabled() noexcept { return false; }
+void enable_interrupts() noexcept {}
+void disable_interrupts() noexcept {}
+} // namespace kernel
+
+using namespace kernel;
+
+TEST_CASE("routes: each message calls its own device with its own number") {
+    machine = {};
+    InterruptRoutes routes;
+    Device one, two;
+    const auto a = routes.add_message(one.target(), 0, "pci 00:01.0");
+    const auto b = routes.add_message(one.target(), 1, "pci 00:01.0");
+    const auto c = routes.add_message(two.target(), 0, "pci 00:02.0");
+    REQUIRE((a && b && c));
+    machine.raise(b->data);
+    machine.raise(c->data);
+    machine.raise(a->data);
+    CHECK(one.heard == std::vector<unsigned>{1, 0});
+    CHECK(two.heard == std::vector<unsigned>{0});
+    routes.remove(one.target());
+    CHECK(machine.used() == 1);
+    CHECK((machine.slots[a->data].handler == nullptr));
+    machine.raise(c->data);
+    CHECK(two.heard.size() == 2);
+}
+
+TEST_CASE("routes: B26: no vectors left is an error value, and a freed one comes back") {
+    machine = {};
+    machine.vectors = 2;
+    InterruptRoutes routes;
+    Device device;
+    REQUIRE(routes.add_message(device.target(), 0, "a"));
+    REQUIRE(routes.add_message(device.target(), 1, "a"));
+    CHECK(routes.add_message(device.target(), 2, "a").error() == virtio::Error::interrupt_unavailable);
+    CHECK(routes.add_line({.gsi = 5}, device.target(), "a").error() == virtio::Error::interrupt_unavailable);
+    routes.remove(device.target());
+    CHECK(machine.used() == 0);
+    CHECK(routes.add_line({.gsi = 5}, device.target(), "a"));
+    machine = {};
+    machine.vectors = 250;
+    InterruptRoutes many;
+    for (std::size_t i = 0; i < InterruptRoutes::kMostMessages; ++i) REQUIRE(many.add_message(device.target(), 0, "x"));
+    CHECK(many.add_message(device.target(), 0, "x").error() == virtio::Error::interrupt_unavailable);
+}
+
+TEST_CASE("routes: trap 30: a shared line calls everybody on it, and is masked when the last one goes") {
+    machine = {};
+    InterruptRoutes routes;
+    Device one, two, other;
+    REQUIRE(routes.add_line({.gsi = 11, .trigger = Trigger::level, .polarity = Polarity::low}, one.target(), "pci 00:01.0"));
+    REQUIRE(routes.add_line({.gsi = 11, .trigger = Trigger::level, .polarity = Polarity::low}, two.target(), "pci 00:02.0"));
+    REQUIRE(routes.add_line({.gsi = 10}, other.target(), "pci 00:03.0"));
+    CHECK(machine.used() == 2);
+    machine.raise(static_cast<std::uint32_t>(machine.routed[11]));
+    CHECK(one.heard.size() == 1);
+    CHECK(two.heard.size() == 1);
+    CHECK(other.heard.empty());
+    routes.remove(one.target());
+    CHECK(machine.masked.empty());
+    machine.raise(static_cast<std::uint32_t>(machine.routed[11]));
+    CHECK(one.heard.size() == 1);
+    CHECK(two.heard.size() == 2);
+    routes.remove(two.target());
+    CHECK(machine.masked == std::vector<std::uint32_t>{11});
+    CHECK(machine.used() == 1);
+    routes.remove(two.target()); // nothing left to forget
+    CHECK(machine.masked.size() == 1);
+    // A line that no chip has leaves nothing behind; too many on one line is an error.
+    CHECK(routes.add_line({.gsi = 99}, one.target(), "x").error() == virtio::Error::out_of_range);
+    CHECK(machine.used() == 1);
+    std::array<Device, InterruptRoutes::kSharers + 1> crowd;
+    for (std::size_t i = 0; i < InterruptRoutes::kSharers; ++i) REQUIRE(routes.add_line({.gsi = 7}, crowd[i].target(), "x"));
+    CHECK(routes.add_line({.gsi = 7}, crowd.back().target(), "x").error() == virtio::Error::interrupt_unavailable);
+}
+
+TEST_CASE("device text: the reason names the feature") {
+    const auto text = [](virtio::Error error, virtio::Refusal refusal) {
+        char buffer[96];
+        describe_failure(buffer, error, refusal, virtio::BlockDevice::feature_names());
+        return std::string(buffer);
+    };
+    using virtio::Error;
+    CHECK(text(Error::feature_missing, {Error::feature_missing, 32}) == "feature VERSION_1 is not offered");
+    CHECK(text(Error::feature_missing, {Error::feature_missing, 9}) == "feature FLUSH is not offered");
+    CHECK(text(Error::feature_missing, {Error::feature_missing, 99}) == "feature bit 99 is not offered");
+    CHECK(text(Error::dma_domain_missing, {Error::dma_domain_missing, 33}) ==
+          "feature ACCESS_PLATFORM is offered, but there is no IOMMU domain");
+    CHECK(text(Error::feature_refused, {Error::feature_refused, 0}).find("FEATURES_OK") != std::string::npos);
+    // A refusal of an earlier life does not explain another error.
+    CHECK(text(Error::reset_timeout, {Error::feature_missing, 32}) == virtio::message(Error::reset_timeout));
+    char tiny[8];
+    describe_failure(tiny, Error::feature_missing, {Error::feature_missing, 32}, {});
+    CHECK(std::strlen(tiny) == 7);
+}
+
+TEST_CASE("device text: names of device types") {
+    CHECK(std::string(virtio_type_name(8)) == "SCSI host");
+    CHECK(std::string(virtio_type_name(2)) == "block device");
+    CHECK(virtio_type_name(0) == nullptr);
+    CHECK(virtio_type_name(0xffff'ffff) == nullptr);
+}
