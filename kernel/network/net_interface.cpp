@@ -103,7 +103,7 @@ err_t NetInterface::send(pbuf* frame) {
         }
         if (handed.error() != virtio::Error::ring_full) {
             ++counters_.sent_dropped;
-            return ERR_IF;
+            return ERR_RTE; // EHOSTUNREACH in a program
         }
     }
     if (waiting_count_ == kWaiting) {
@@ -143,16 +143,18 @@ virtio::Result<> NetInterface::hand_over(pbuf* frame) {
 }
 
 void NetInterface::send_waiting() {
+    const bool was_full = full();
     while (waiting_count_ > 0) {
         pbuf* frame = waiting_[waiting_first_];
         auto handed = hand_over(frame);
-        if (!handed && handed.error() == virtio::Error::ring_full) return;
+        if (!handed && handed.error() == virtio::Error::ring_full) break;
         waiting_first_ = (waiting_first_ + 1) % kWaiting;
         --waiting_count_;
         if (handed) continue;
         ++counters_.sent_dropped;
         pbuf_free(frame);
     }
+    if (was_full && !full()) interface_has_room();
 }
 
 void NetInterface::transmitted(void* cookie) {

@@ -39,6 +39,8 @@ public:
 
     [[nodiscard]] Link& link() noexcept { return link_; }
     [[nodiscard]] struct netif& netif() noexcept { return netif_; }
+    /// Is the waiting line full? Whoever sends now is refused.
+    [[nodiscard]] bool full() const noexcept { return waiting_count_ == kWaiting; }
     [[nodiscard]] const InterfaceCounters& counters() const noexcept { return counters_; }
 
     void received(const ReceivedFrame& frame) override;
@@ -86,6 +88,12 @@ private:
 
 /// The n-th attached link, from 0; null if there are fewer.
 [[nodiscard]] NetInterface* network_interface(std::size_t index) noexcept;
+
+/// Is there an interface whose waiting line is full? Waits until there is none (or the deadline).
+[[nodiscard]] bool interfaces_full() noexcept;
+void wait_for_interfaces(std::uint64_t deadline_ns);
+/// Wakes those who wait for room; called under the core lock.
+void interface_has_room() noexcept;
 
 /// Waits until an address or a link has changed, or the deadline has passed (false).
 [[nodiscard]] bool wait_for_network_change(std::uint64_t deadline_ns);

@@ -26,6 +26,7 @@ namespace {
 constinit std::array<NetInterface*, 4> interfaces{};
 constinit bool started = false;
 constinit WaitQueue changed;
+constinit WaitQueue room;
 std::array<std::uint8_t, 32> isn_secret;
 
 ip4_addr_t to_lwip(const Ipv4& address) {
@@ -114,6 +115,16 @@ virtio::Result<> attach_link(Link& link) {
 NetInterface* network_interface(std::size_t index) noexcept { return index < interfaces.size() ? interfaces[index] : nullptr; }
 
 bool wait_for_network_change(std::uint64_t deadline_ns) { return changed.wait(deadline_ns); }
+
+bool interfaces_full() noexcept {
+    for (const NetInterface* interface : interfaces) {
+        if (interface != nullptr && interface->full()) return true;
+    }
+    return false;
+}
+
+void wait_for_interfaces(std::uint64_t deadline_ns) { (void)room.wait(deadline_ns); }
+void interface_has_room() noexcept { room.wake_all(); }
 
 void flush_interfaces() {
     for (NetInterface* interface : interfaces) {

@@ -118,6 +118,19 @@ auto on_socket(int descriptor, Function function, Arguments... arguments) -> dec
     return number < 0 ? -1 : function(number, arguments...);
 }
 
+/// A sender that is faster than the link waits for room, as it would elsewhere, unless it said that it will not.
+template<class Send> ssize_t send_with_room(int descriptor, int flags, Send send) {
+    const int number = socket_behind(descriptor);
+    if (number < 0) return -1;
+    for (;;) {
+        const ssize_t result = send(number);
+        const bool full = result < 0 && (errno == ENOMEM || errno == ENOBUFS) && interfaces_full();
+        Descriptor* entry = descriptors().find(descriptor);
+        if (!full || (flags & MSG_DONTWAIT) != 0 || entry == nullptr || (entry->flags & O_NONBLOCK) != 0) return result;
+        wait_for_interfaces(now_ns() + 100'000'000);
+    }
+}
+
 } // namespace
 } // namespace kernel
 
@@ -165,11 +178,15 @@ ssize_t recvfrom(int descriptor, void* into, size_t size, int flags, struct sock
     return on_socket(descriptor, lwip_recvfrom, into, size, flags, address, length);
 }
 ssize_t recvmsg(int descriptor, struct msghdr* message, int flags) { return on_socket(descriptor, lwip_recvmsg, message, flags); }
-ssize_t send(int descriptor, const void* from, size_t size, int flags) { return on_socket(descriptor, lwip_send, from, size, flags); }
-ssize_t sendto(int descriptor, const void* from, size_t size, int flags, const struct sockaddr* address, socklen_t length) {
-    return on_socket(descriptor, lwip_sendto, from, size, flags, address, length);
+ssize_t send(int descriptor, const void* from, size_t size, int flags) {
+    return send_with_room(descriptor, flags, [=](int number) { return lwip_send(number, from, size, flags); });
 }
-ssize_t sendmsg(int descriptor, const struct msghdr* message, int flags) { return on_socket(descriptor, lwip_sendmsg, message, flags); }
+ssize_t sendto(int descriptor, const void* from, size_t size, int flags, const struct sockaddr* address, socklen_t length) {
+    return send_with_room(descriptor, flags, [=](int number) { return lwip_sendto(number, from, size, flags, address, length); });
+}
+ssize_t sendmsg(int descriptor, const struct msghdr* message, int flags) {
+    return send_with_room(descriptor, flags, [=](int number) { return lwip_sendmsg(number, message, flags); });
+}
 
 ssize_t readv(int descriptor, const struct iovec* vector, int count) {
     ssize_t sum = 0;
