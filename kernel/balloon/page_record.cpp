@@ -48,7 +48,9 @@ std::size_t PageRecord::pop(std::span<std::uint32_t> into) noexcept {
     std::size_t count = 0;
     while (count < into.size() && newest_ != nullptr) {
         Run& run = newest_->runs[newest_->used - 1];
-        into[count++] = run.first + --run.count;
+        // From below: what comes back first joins the free memory that the heap grows into.
+        into[count++] = run.first++;
+        --run.count;
         --pages_;
         if (run.count != 0) continue;
         ++free_runs_;

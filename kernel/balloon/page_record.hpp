@@ -32,7 +32,7 @@ public:
 
     /// False if there is no room (nothing happened then).
     [[nodiscard]] bool push(std::uint32_t page) noexcept;
-    /// The newest pages, at most `into.size()`; returns how many.
+    /// The newest run's pages, lowest first, at most `into.size()`; returns how many.
     [[nodiscard]] std::size_t pop(std::span<std::uint32_t> into) noexcept;
     [[nodiscard]] std::size_t size() const noexcept { return pages_; }
 

@@ -64,20 +64,19 @@ void drop(const Words&, Answer&) {
     held_runs = 0;
 }
 
+constexpr std::size_t kBlockBytes = std::size_t{1} << 20;
+struct Block {
+    Block* next;
+    std::uint64_t number;
+    [[nodiscard]] std::span<std::byte> bytes() noexcept { return {reinterpret_cast<std::byte*>(this + 1), kBlockBytes - sizeof(Block)}; }
+};
+
 /// heap MIB: takes that much with malloc, or as much as there is, looks at it, and gives it back.
 void heap(const Words& words, Answer& answer) {
-    struct Block {
-        Block* next;
-        std::uint64_t number;
-        [[nodiscard]] std::span<std::byte> bytes() noexcept {
-            return {reinterpret_cast<std::byte*>(this + 1), kBlockBytes - sizeof(Block)};
-        }
-        static constexpr std::size_t kBlockBytes = std::size_t{1} << 20;
-    };
     Block* blocks = nullptr;
     std::uint64_t count = 0;
     for (; count < words.number(2); ++count) {
-        void* memory = std::malloc(Block::kBlockBytes);
+        void* memory = std::malloc(kBlockBytes);
         if (memory == nullptr) break;
         blocks = new (memory) Block{blocks, count};
         fill(blocks->bytes(), count, 3);
