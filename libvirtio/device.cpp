@@ -86,6 +86,9 @@ Result<> Device::negotiate(const Policy& policy, std::span<const Dependency> dep
         return fail(Error::feature_refused);
     }
     features_ = *chosen;
+    const Result<std::uint32_t> generation = transport_->config_generation();
+    if (!generation) return fail(generation.error());
+    config_generation_ = *generation;
     config_ = Config{*transport_, features_};
 
     const Result<DmaDomain*> domain = platform_->dma_domain(identity_, features_.has(RingFeature::access_platform));
@@ -196,7 +199,10 @@ bool Device::wait(std::uint64_t deadline_ns) noexcept {
     const std::uint64_t nap = mode_ == InterruptMode::polled ? kPollIntervalNs : kWatchdogNs;
     const std::uint64_t until = deadline_ns - now < nap ? deadline_ns : now + nap;
     platform_->wait(event_, until);
-    if (mode_ == InterruptMode::polled) return true;
+    if (mode_ == InterruptMode::polled) {
+        look_at_configuration();
+        return true;
+    }
     if (event_.pending()) {
         quiet_since_ = 0;
         return true;
@@ -226,6 +232,18 @@ bool Device::wait(std::uint64_t deadline_ns) noexcept {
         return true;
     }
     return platform_->now_ns() < deadline_ns;
+}
+
+// Without interrupts nobody announces a change of the configuration, but its generation tells (VIRTIO 1.4, 2.5.1).
+void Device::look_at_configuration() noexcept {
+    const std::uint64_t now = platform_->now_ns();
+    if (now - looked_at_config_ < kConfigLookNs) return;
+    looked_at_config_ = now;
+    const Result<std::uint32_t> generation = transport_->config_generation();
+    if (!generation || *generation == config_generation_) return;
+    config_generation_ = *generation;
+    config_changed_.store(true, std::memory_order_release);
+    config_event_->mark(config_bits_);
 }
 
 bool Device::needs_reset() noexcept {

@@ -45,6 +45,7 @@ public:
     static constexpr std::uint64_t kControlDeadlineNs = 1'000'000'000; // reset, FEATURES_OK
     static constexpr std::uint64_t kWatchdogNs = 100'000'000;
     static constexpr std::uint64_t kWatchdogGraceNs = 10'000'000; // for an interrupt that is on its way
+    static constexpr std::uint64_t kConfigLookNs = 50'000'000;    // without interrupts: between two looks at its generation
     static constexpr std::uint64_t kPollIntervalNs = 200'000;     // sleeping without interrupts
 
     constexpr Device() noexcept = default;
@@ -113,6 +114,7 @@ public:
 private:
     [[nodiscard]] Result<> advance(std::uint8_t bit) noexcept;
     [[nodiscard]] Result<> reset() noexcept;
+    void look_at_configuration() noexcept;
     static void interrupt(void* context, std::uint16_t vector) noexcept;
     [[nodiscard]] std::uint16_t vector_of(std::uint16_t queue) const noexcept;
 
@@ -128,6 +130,8 @@ private:
     std::atomic<std::uint64_t> interrupts_{0};
     std::atomic<std::uint64_t> spurious_{0};
     std::uint64_t rescues_ = 0;
+    std::uint64_t looked_at_config_ = 0;
+    std::uint32_t config_generation_ = 0;
     std::uint64_t quiet_since_ = 0; // start of the waits that ended without an event; 0: the last one had one
     std::uint16_t messages_ = 0;
     bool zero_shared_ = false; // message 0 announces a queue as well

@@ -237,7 +237,16 @@ TEST_CASE("frames in fragments, with and without indirect tables") {
             lan.card.poll();
             CHECK(lan.transmitted.back() == parts);
         }
+        for (unsigned i = 0; i < 100; ++i) { // more often than there are slots
+            const std::vector<std::span<const std::byte>> fragments(NetDevice::kMostSegments, as_bytes(payload).first(20));
+            NetTransmit request;
+            request.fragments = fragments;
+            CHECK(lan.card.transmit(request).error() == Error::too_many_segments);
+        }
         CHECK(lan.card.transmit_queue().room() == 64); // no slot or descriptor leaked (B10)
+        unsigned fitting = 0;
+        while (lan.send(payload, 1)) ++fitting;
+        CHECK(fitting == 32); // two descriptors each
         CHECK(lan.device.violations.empty());
     }
 }
@@ -365,6 +374,7 @@ TEST_CASE("ring full: nothing is queued in software, and one interrupt tells whe
             CHECK(queued == 16);
             lan.card.when_room(waiter);
             lan.card.flush();
+            lan.card.poll(); // finds nothing, and forgets nothing
             const unsigned interrupts = lan.device.queues[kTx].interrupts;
             CHECK(waiter.called == round);
             // The device finishes them one by one; with EVENT_IDX the interrupt waits for most of them.
@@ -659,8 +669,15 @@ TEST_CASE("a vanished device: every call answers, nothing loops (B41)") {
         CHECK(!lan.card.stop());
         // Memory that the device may still reach is never given back (B37, R16).
         CHECK(lan.transmitted.size() == (can_cut_off ? 1 : 0));
+        const auto lent = reinterpret_cast<std::uintptr_t>(lan.received.back().pieces[0].data);
         lan.recycle_last();
         CHECK(lan.platform.live.empty() == can_cut_off);
+        bool kept = false;
+        for (const auto& [memory, size] : lan.platform.live) {
+            const auto first = reinterpret_cast<std::uintptr_t>(memory);
+            kept = kept || (lent >= first && lent < first + size);
+        }
+        CHECK(kept == !can_cut_off); // the whole pool, though this piece of it was not with the device
         CHECK(!lan.card.recover());
         lan.device.gone = false;
         REQUIRE(lan.card.recover());
