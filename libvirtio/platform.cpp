@@ -1,10 +1,6 @@
 #include "libvirtio/platform.hpp"
 
-#include <ringside/arch/io.hpp>
-
 namespace virtio {
-
-void Platform::wait(const Event&, std::uint64_t) noexcept { arch::relax(); }
 
 Result<DmaMemory> Platform::Domain::allocate(std::size_t bytes, std::size_t alignment) noexcept {
     void* memory = platform_.dma_allocate(bytes, alignment);

@@ -13,6 +13,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <ringside/arch/io.hpp>
+
 #include "libvirtio/base.hpp"
 #include "libvirtio/dma.hpp"
 #include "libvirtio/event.hpp"
@@ -61,7 +63,8 @@ public:
     virtual void free(void* memory, std::size_t bytes) noexcept { dma_free(memory, bytes); }
 
     /// Waits until `event` has a bit set or the clock reaches `deadline_ns`; may return early. Default: spin politely, once.
-    virtual void wait(const Event& event, std::uint64_t deadline_ns) noexcept;
+    // (Inline, so that the abstract class's table stands in the port that derives from it, not in the library.)
+    virtual void wait(const Event&, std::uint64_t) noexcept { arch::relax(); }
     /// An interrupt handler or a completion marked an event. Any context; general registers only. Default: nothing.
     virtual void wake() noexcept {}
 
