@@ -2,7 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "libvirtio/device.hpp"
-#include "support/fake_device.hpp"
+#include "tests/unit/support/fake_device.hpp"
 
 using namespace virtio;
 
@@ -341,4 +341,22 @@ TEST_CASE("a queue whose owner collects completions by itself is never overdue w
         bench.first.poll(1);
         CHECK(request.done());
     }
+}
+
+TEST_CASE("without interrupts a change of the configuration is seen by its generation") {
+    Bench bench{{.messages = 0, .line = false}};
+    REQUIRE(bench.start());
+    REQUIRE(bench.driver.interrupt_mode() == InterruptMode::polled);
+    for (unsigned round = 0; round < 3; ++round) {
+        for (unsigned i = 0; i < 1000; ++i) static_cast<void>(bench.driver.wait(bench.platform.clock_ns + 1'000'000));
+        CHECK(!bench.driver.take_config_change());
+        bench.device.config_changed();
+        const std::uint64_t begin = bench.platform.clock_ns;
+        while (!bench.driver.take_config_change()) {
+            REQUIRE(bench.platform.clock_ns - begin < 2 * Device::kConfigLookNs);
+            static_cast<void>(bench.driver.event().take());
+            CHECK(bench.driver.wait(bench.platform.clock_ns + 1'000'000));
+        }
+    }
+    CHECK(bench.driver.stop());
 }
