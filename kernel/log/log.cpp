@@ -107,12 +107,14 @@ std::optional<LogLine> LogReader::next() noexcept {
 }
 
 bool LogReader::wait(std::uint64_t deadline_ns) {
-    if (cursor_.sequence < log_ring().head()) return true;
-    Follower me;
-    followers.push_back(me);
-    const bool news = wait_for(me.news, deadline_ns);
-    followers.remove(me);
-    return news;
+    while (cursor_.sequence >= log_ring().head()) {
+        Follower me;
+        followers.push_back(me);
+        const bool news = wait_for(me.news, deadline_ns);
+        followers.remove(me);
+        if (!news) return false;
+    }
+    return true;
 }
 
 } // namespace kernel

@@ -49,7 +49,7 @@ public:
     [[nodiscard]] std::uint64_t sequence() const noexcept { return cursor_.sequence; }
     /// How many ring slots were overwritten before they were read (a line takes one slot for every 112 bytes).
     [[nodiscard]] std::uint64_t lost() const noexcept { return cursor_.lost; }
-    /// Sleeps until there may be another line (true) or the deadline has passed (false).
+    /// Sleeps until there is another line (true) or the deadline has passed (false).
     [[nodiscard]] bool wait(std::uint64_t deadline_ns = ~std::uint64_t{0});
 
 private:
