@@ -20,8 +20,10 @@ LAST_WORDS = re.compile(r"__stack_chk_fail|_ZN6kernel5panic|kernel_exception|exc
 
 
 def symbols(path, option):
-    output = subprocess.run(["x86_64-linux-gnu-nm", option, "--format=just-symbols", str(path)], check=True, capture_output=True, text=True).stdout
-    return {line.strip() for line in output.splitlines() if line.strip() and not line.endswith(":")}
+    """Names, without those that need not be there: the vtable of an abstract class refers weakly to __cxa_pure_virtual."""
+    output = subprocess.run(["x86_64-linux-gnu-nm", option, "--format=posix", str(path)], check=True, capture_output=True, text=True).stdout
+    words = [line.split() for line in output.splitlines()]
+    return {fields[0] for fields in words if len(fields) >= 2 and not (option == "--undefined-only" and fields[1] in "wv")}
 
 
 def freestanding(archives):

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "drivers/balloon/balloon.hpp"
-#include "support/fake_device.hpp"
+#include "tests/unit/support/fake_device.hpp"
 
 using namespace virtio;
 

@@ -5,7 +5,7 @@
 #include <random>
 #include <string>
 
-#include "support/serial_host.hpp"
+#include "tests/unit/support/serial_host.hpp"
 
 using namespace virtio;
 using fake::SerialHost;

@@ -4,7 +4,7 @@
 #include <numeric>
 #include <string>
 
-#include "support/serial_host.hpp"
+#include "tests/unit/support/serial_host.hpp"
 
 using namespace virtio;
 using fake::SerialHost;

@@ -9,7 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "doctest/doctest.h"
+#include <doctest/doctest.h>
 
 namespace {
 

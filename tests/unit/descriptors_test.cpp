@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "doctest/doctest.h"
+#include <doctest/doctest.h>
 
 namespace {
 

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "arch/x86_64/uart.hpp"
-#include "doctest/doctest.h"
-#include "fake_machine.hpp"
+#include <doctest/doctest.h>
+#include "tests/unit/fake_machine.hpp"
 #include "kernel/firmware/command_line.hpp"
 #include "kernel/task/task.hpp"
 

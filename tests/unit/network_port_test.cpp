@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "doctest/doctest.h"
+#include <doctest/doctest.h>
 
 using kernel::Ipv4;
 using kernel::parse_address_option;

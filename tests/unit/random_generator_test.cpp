@@ -6,7 +6,7 @@
 #include <cstring>
 #include <vector>
 
-#include "doctest/doctest.h"
+#include <doctest/doctest.h>
 
 using kernel::chacha20_block;
 using kernel::Generator;

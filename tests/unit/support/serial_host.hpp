@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "drivers/console/console.hpp"
-#include "support/fake_device.hpp"
+#include "tests/unit/support/fake_device.hpp"
 
 namespace fake {
 
