@@ -196,6 +196,7 @@ private:
     [[nodiscard]] Segment header_segment(const Slot& slot) const noexcept;
     [[nodiscard]] Segment status_segment(const Slot& slot) const noexcept;
 
+    // chains.cpp
     [[nodiscard]] Result<> send(Slot& slot) noexcept;
     [[nodiscard]] Result<> send_data(Slot& slot) noexcept;
     [[nodiscard]] Result<> send_bounce(Slot& slot) noexcept;
@@ -205,8 +206,11 @@ private:
     [[nodiscard]] Result<DmaMapping> lend(Slot& slot, std::byte* data, std::size_t bytes, DmaDirection direction) noexcept;
     void unmap(Slot& slot) noexcept;
     [[nodiscard]] static std::span<std::byte> piece_at(const Slot& slot, std::size_t index) noexcept;
+    void read_bounce(Slot& slot) noexcept;
+    static void move_cursor(Slot& slot) noexcept;
     template<class Use> static void each_run(Slot& slot, std::uint64_t bytes, Use use) noexcept;
 
+    // requests.cpp
     static void chain_done(Request& request) noexcept;
     void advance(Slot& slot) noexcept;
     void finish(Slot& slot, Error error) noexcept;
