@@ -17,6 +17,9 @@ def known_images():
 def image(program):
     """program: an image's name, or a folder with a CMakeLists.txt that calls ringside_add_image."""
     folder = Path(program)
+    if folder.resolve().parent in (ROOT / "boot" / "images", ROOT / "examples"):
+        # A path to one of ours (completed by the user's shell) means the image of that name.
+        program, folder = folder.resolve().name, Path("/nonexistent")
     if (folder / "CMakeLists.txt").exists():
         return _own(folder.resolve())
     if folder.is_dir():

@@ -108,6 +108,12 @@ def add_arguments(parser):
 
 def main(options):
     setup.ensure(with_tests=options.preset == "host")
+    if options.targets:
+        folder = prepare(options.preset)
+        known = subprocess.run(["ninja", "-C", str(folder), "-t", "targets", "all"], check=True, capture_output=True, text=True).stdout
+        for target in options.targets:
+            if not re.search(rf"(?m)^{re.escape(target)}: ", known):
+                raise UserError(f"there is no target '{target}' in {options.preset}", 2)
     build(options.preset, options.targets, quiet=False)
     say(f"built {', '.join(options.targets) or 'everything'} in {build_folder(options.preset)}")
     return 0
