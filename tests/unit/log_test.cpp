@@ -4,10 +4,10 @@
 #include <vector>
 
 #include "arch/x86_64/uart.hpp"
-#include <doctest/doctest.h>
-#include "tests/unit/fake_machine.hpp"
 #include "kernel/firmware/command_line.hpp"
 #include "kernel/task/task.hpp"
+#include "tests/unit/fake_machine.hpp"
+#include <doctest/doctest.h>
 
 using fake::machine;
 using kernel::LogLevel;
