@@ -148,18 +148,19 @@ sys_thread_t sys_thread_new(const char* name, lwip_thread_fn function, void* arg
 }
 
 sys_sem_t* ringside_task_semaphore() {
+    struct Mine {
+        ringside_semaphore semaphore;
+        sys_sem_t pointer = nullptr;
+    };
     kernel::TaskLocal& local = kernel::current_task().network_local;
+    static_assert(sizeof(Mine) <= sizeof local.storage);
     if (local.value == nullptr) {
-        auto* semaphore = new (std::nothrow) sys_sem_t{nullptr};
-        if (semaphore == nullptr || sys_sem_new(semaphore, 0) != ERR_OK) kernel::panic("no memory for a task's network semaphore");
-        local.value = semaphore;
-        local.release = [](void* value) {
-            auto* mine = static_cast<sys_sem_t*>(value);
-            sys_sem_free(mine);
-            delete mine;
-        };
+        auto* mine = new (local.storage) Mine;
+        mine->pointer = &mine->semaphore;
+        local.value = mine;
+        local.release = [](void*) {}; // it goes with the task
     }
-    return static_cast<sys_sem_t*>(local.value);
+    return &static_cast<Mine*>(local.value)->pointer;
 }
 
 void ringside_mark_network_task() { network_task = &kernel::current_task(); }

@@ -37,6 +37,7 @@ using TaskEntry = void (*)(void* argument);
 struct TaskLocal {
     void* value = nullptr;
     void (*release)(void* value) = nullptr;
+    alignas(16) std::byte storage[64] = {}; // for the value, if it fits: using it cannot run out of memory
 };
 
 class Task : public ListNode<Task>, public DeadlineNode<Task> {
