@@ -904,3 +904,123 @@ TEST_CASE("blk: B25: interrupts at any time of life do no harm") {
     CHECK(driver.poll() == 0);
     CHECK(disk.device.violations.empty());
 }
+
+TEST_CASE("blk: random life: every accepted request ends exactly once, whatever the device does") {
+    struct Worker : BlockRequest {
+        Bytes memory = Bytes(32 * 512);
+        std::vector<std::span<std::byte>> into;
+        std::vector<std::span<const std::byte>> from;
+        unsigned accepted = 0, ended = 0;
+        bool reads = false;
+        std::uint64_t sector = 0;
+        std::size_t length = 0;
+    };
+    for (unsigned seed = 1; seed <= 60; ++seed) {
+        CAPTURE(seed);
+        std::mt19937 random(seed);
+        const auto pick = [&](unsigned below) { return static_cast<unsigned>(random() % below); };
+        std::vector<unsigned> features{1, 2, 6, 9, 13, 14, 32};
+        if (pick(2) != 0) features.push_back(28);
+        if (pick(2) != 0) features.push_back(29);
+        Rig rig({.features = features,
+                 .size_max = std::array{512u, 3000u, 1u << 20}[pick(3)],
+                 .seg_max = std::array{1u, 3u, 126u}[pick(3)],
+                 .queue_size = static_cast<std::uint16_t>(8u << pick(5)),
+                 .messages = static_cast<std::uint16_t>(pick(3)),
+                 .direct = pick(2) != 0});
+        rig.disk.automatic = false;
+        if (pick(3) == 0) rig.disk.platform.contiguous_limit = 4096;
+        std::vector<Worker> workers(24);
+        for (Worker& worker : workers) worker.complete = [](Request& done) noexcept { ++static_cast<Worker&>(done).ended; };
+        const auto finished = [&](Worker& worker) {
+            if (worker.accepted == 0) return;
+            REQUIRE(worker.ended == worker.accepted);
+            if (worker.error == Error::none && worker.reads)
+                CHECK(same(std::span(worker.memory).first(worker.length), rig.disk, worker.sector));
+            worker.reads = false;
+        };
+        for (unsigned step = 0; step < 600; ++step) {
+            switch (pick(12)) {
+            default: { // submit
+                const unsigned index = pick(24);
+                Worker& worker = workers[index];
+                if (worker.state == Request::State::in_flight) {
+                    REQUIRE(worker.ended + 1 == worker.accepted);
+                    break;
+                }
+                finished(worker);
+                const unsigned sectors = 1 + pick(16);
+                worker.sector = index * 32 + pick(16);
+                worker.length = sectors * 512;
+                const std::span<std::byte> data = std::span(worker.memory).first(worker.length);
+                const unsigned kind = pick(6);
+                Result<> sent;
+                if (kind == 0) {
+                    sent = rig.driver.read(worker, worker.sector, data);
+                } else if (kind == 1) {
+                    sent = rig.driver.write(worker, worker.sector, std::span<const std::byte>(data));
+                } else if (kind < 4) { // pieces of odd lengths
+                    worker.into.clear();
+                    worker.from.clear();
+                    for (std::size_t at = 0; at < data.size();) {
+                        const std::size_t length = std::min<std::size_t>(1 + pick(1500), data.size() - at);
+                        worker.into.push_back(data.subspan(at, length));
+                        worker.from.push_back(data.subspan(at, length));
+                        at += length;
+                    }
+                    sent = kind == 2 ? rig.driver.read(worker, worker.sector, worker.into)
+                                     : rig.driver.write(worker, worker.sector, worker.from);
+                } else {
+                    sent = kind == 4 ? rig.driver.flush(worker) : rig.driver.write_zeroes(worker, worker.sector, sectors);
+                }
+                if (sent) {
+                    ++worker.accepted;
+                    worker.reads = kind == 0 || kind == 2;
+                }
+                break;
+            }
+            case 1:
+            case 2: rig.driver.kick(); break;
+            case 3:
+            case 4:
+            case 5: // the device answers some, in any order, sometimes with an error or a wrong length
+                rig.disk.collect();
+                std::shuffle(rig.disk.pending.begin(), rig.disk.pending.end(), random);
+                for (unsigned count = pick(8); count != 0 && !rig.disk.pending.empty(); --count) {
+                    const fake::Chain chain = rig.disk.pending.front();
+                    rig.disk.pending.pop_front();
+                    rig.disk.lie_length.reset();
+                    if (pick(10) == 0) rig.disk.lie_length = static_cast<std::uint32_t>(random());
+                    rig.disk.fail_sector.reset();
+                    if (pick(20) == 0) {
+                        rig.disk.fail_sector = workers[pick(24)].sector;
+                        rig.disk.fail_status = static_cast<std::uint8_t>(1 + pick(3));
+                    }
+                    rig.disk.answer(chain);
+                }
+                break;
+            case 6:
+            case 7: rig.driver.poll(); break;
+            case 8:
+                if (pick(40) == 0) { // a lie that breaks the queue
+                    rig.disk.device.use(0, pick(2) != 0 ? 0xffff : pick(256), 1);
+                    rig.driver.poll();
+                }
+                if (rig.driver.failed() || pick(60) == 0) {
+                    rig.disk.pending.clear();
+                    REQUIRE(rig.driver.recover());
+                }
+                break;
+            case 9: rig.disk.device.config_changed(); break;
+            case 10:
+                if (!rig.driver.failed()) rig.disk.device.interrupt_queue(0);
+                break;
+            }
+        }
+        REQUIRE(rig.driver.stop());
+        for (Worker& worker : workers) {
+            CHECK(worker.state != Request::State::in_flight);
+            CHECK(worker.ended == worker.accepted);
+        }
+    }
+}
