@@ -163,6 +163,7 @@ void ConsolePort::received(Request& request) noexcept {
     port.filled_[(port.filled_first_ + port.filled_count_) % kReceiveSlots] = static_cast<std::uint8_t>(index);
     ++port.filled_count_;
     port.counters_.received += slot.length;
+    port.receive_.counters().bytes += slot.length;
 }
 
 bool ConsolePort::collect() noexcept {
@@ -228,6 +229,7 @@ void ConsolePort::lend_open_slot() noexcept {
     slot.epoch = host_epoch_;
     slot.bytes = fill_;
     if (transmit_.add({&segment, 1}, {}, slot)) { // CONS-002
+        transmit_.counters().bytes += fill_;
         open_slot_ = kNoSlot;
         fill_ = 0;
         ++under_way_;
@@ -440,6 +442,7 @@ void ConsolePort::large_transmitted(Request& request) noexcept {
     write.next += bytes;
     write.rest -= bytes;
     port.counters_.sent += bytes;
+    port.transmit_.counters().bytes += bytes;
     if (write.rest == 0) return port.end_large(Error::none);
     port.submit_large();
 }
@@ -453,17 +456,17 @@ Result<std::size_t> ConsolePort::write_large(std::span<const std::byte> from) no
         room_wanted_ = true;
         wait(owner_->platform_->now_ns() + kReturnNs);
     }
-    // The memory is the caller's, so only the device's answer or a confirmed reset ends this.
-    std::uint64_t closed_since = 0;
+    // The memory is the caller's, so only the device's answer or a confirmed reset ends this. A host that closed may have lost the
+    // buffer, also if it has opened again since.
+    const std::uint32_t epoch = host_epoch_;
+    std::uint64_t give_up = 0;
     while (!own_write_.finished()) {
         std::uint64_t until = kForever;
-        if (!host_open()) {
+        if (host_epoch_ != epoch) {
             const std::uint64_t now = owner_->platform_->now_ns();
-            if (closed_since == 0) closed_since = now;
-            if (now - closed_since >= kReturnNs) owner_->request_recovery("console: a closed port keeps a large write");
-            until = now + kReturnNs;
-        } else {
-            closed_since = 0;
+            if (give_up == 0) give_up = now + kReturnNs;
+            if (now >= give_up) owner_->request_recovery("console: a closed port keeps a large write");
+            until = now >= give_up ? now + kReturnNs : give_up;
         }
         wait(until);
     }

@@ -14,7 +14,7 @@ void echo(void* argument) {
     auto& channel = *static_cast<Channel*>(argument);
     virtio::ConsolePort& port = channel.port();
     const std::uint32_t generation = channel.generation();
-    std::array<std::byte, 8192> buffer;
+    std::array<std::byte, 4096> buffer; // copied, never lent: a host that goes away without reading keeps one buffer, not a reset
     (void)port.open();
     while (channel.generation() == generation) {
         const std::uint32_t connection = channel.connection();

@@ -219,25 +219,29 @@ TEST_CASE("buffers that a host keeps when it closes: after enough of them the de
 }
 
 TEST_CASE("trap 28: a large write returns only when the device or a reset has let go of its memory") {
-    SerialHost host;
-    host.plugged_at_start = {{1, {"data", false}}};
-    REQUIRE(host.start());
-    ConsolePort* port = host.console.find("data");
-    host.ports[1].reading = false;
-    auto text = std::make_unique<std::string>(500'000, 'x'); // AddressSanitizer sees who touches it afterwards
-    unsigned waits = 0;
-    host.platform.on_wait = [&] {
-        if (++waits == 2) host.close(1); // the one buffer is lost
-    };
-    const auto result = port->write(bytes(*text));
-    text.reset();
-    REQUIRE_FALSE(result.has_value());
-    CHECK((result.error() == Error::device_reset || result.error() == Error::closed));
-    CHECK(host.console.counters().recoveries == 1);
-    host.platform.on_wait = nullptr;
-    host.settle();
-    CHECK(host.console.find("data") != nullptr);
-    CHECK(host.device.violations.empty());
+    for (const bool reopened : {false, true}) {
+        SerialHost host;
+        host.plugged_at_start = {{1, {"data", false}}};
+        REQUIRE(host.start());
+        ConsolePort* port = host.console.find("data");
+        host.ports[1].reading = false;
+        auto text = std::make_unique<std::string>(500'000, 'x'); // AddressSanitizer sees who touches it afterwards
+        unsigned waits = 0;
+        host.platform.on_wait = [&] {
+            if (++waits == 2) host.close(1); // the one buffer is lost
+            if (waits == 3 && reopened) host.open(1);
+        };
+        const auto result = port->write(bytes(*text));
+        text.reset();
+        REQUIRE_FALSE(result.has_value());
+        CHECK((result.error() == Error::device_reset || result.error() == Error::closed));
+        CHECK(host.console.counters().recoveries == 1);
+        CHECK(waits < 20);
+        host.platform.on_wait = nullptr;
+        host.settle();
+        CHECK(host.console.find("data") != nullptr);
+        CHECK(host.device.violations.empty());
+    }
 }
 
 TEST_CASE("B37, trap 20: a reset with everything in flight; one that is never confirmed keeps the memory") {
