@@ -185,6 +185,8 @@ private:
     [[nodiscard]] Result<> refuse(Error error) noexcept;
     [[nodiscard]] Result<> check(const Request& request, std::uint64_t sector, std::uint64_t sectors) noexcept;
     [[nodiscard]] Result<> one(BlockRequest& request, BlockOperation operation, std::uint64_t sector, std::span<std::byte> data) noexcept;
+    [[nodiscard, gnu::noinline]] Result<> one_checked(BlockRequest& request, BlockOperation operation, std::uint64_t sector,
+                                                      std::span<std::byte> data) noexcept;
     [[nodiscard]] Result<> submit(BlockRequest& request, BlockOperation operation, std::uint64_t sector, std::uint64_t left,
                                   const void* pieces, std::span<std::byte> single, std::uint32_t flags = 0) noexcept;
     [[nodiscard]] Result<> range(BlockRequest& request, BlockOperation operation, std::uint64_t sector, std::uint64_t sectors,

@@ -74,11 +74,16 @@ Result<> BlockDevice::one(BlockRequest& request, BlockOperation operation, std::
         request.state = Request::State::in_flight;
         return {};
     }
-    if (data.data() == nullptr && bytes != 0) return refuse(Error::invalid_argument);
-    const Result<std::uint64_t> whole = whole_sectors(bytes);
-    if (!whole) return refuse(whole.error());
-    if (const Result<> fine = check(request, sector, *whole); !fine) return refuse(fine.error());
-    return submit(request, operation, sector, bytes, nullptr, data);
+    return one_checked(request, operation, sector, data);
+}
+
+Result<> BlockDevice::one_checked(BlockRequest& request, BlockOperation operation, std::uint64_t sector,
+                                  std::span<std::byte> data) noexcept {
+    if (data.data() == nullptr && !data.empty()) return refuse(Error::invalid_argument);
+    const Result<std::uint64_t> sectors = whole_sectors(data.size());
+    if (!sectors) return refuse(sectors.error());
+    if (const Result<> fine = check(request, sector, *sectors); !fine) return refuse(fine.error());
+    return submit(request, operation, sector, data.size(), nullptr, data);
 }
 
 Result<> BlockDevice::read(BlockRequest& request, std::uint64_t sector, std::span<std::byte> into) noexcept {
