@@ -164,7 +164,11 @@ private:
         if (transport == nullptr) return reject(*entry, virtio::Error::out_of_memory, virtio::message(virtio::Error::out_of_memory));
         if (const auto opened = transport->open(function); !opened) {
             delete transport;
-            return reject(*entry, opened.error(), virtio::message(opened.error()));
+            const std::uint16_t id = function.device();
+            const bool transitional = id >= virtio::pci_abi::kTransitionalFirst && id <= virtio::pci_abi::kTransitionalLast;
+            const bool legacy = transitional && opened.error() == virtio::Error::bad_capability;
+            return reject(*entry, opened.error(),
+                          legacy ? "a legacy device: only modern ones are driven" : virtio::message(opened.error()));
         }
         identify(*entry, *transport);
     }
@@ -188,7 +192,10 @@ private:
             delete line;
             delete transport;
             if (opened.error() == virtio::Error::no_device) return; // an empty slot
-            if (DeviceEntry* entry = add_entry(where)) reject(*entry, opened.error(), virtio::message(opened.error()));
+            const bool legacy = opened.error() == virtio::Error::bad_version;
+            if (DeviceEntry* entry = add_entry(where))
+                reject(*entry, opened.error(),
+                       legacy ? "registers of another version: only version 2 is driven" : virtio::message(opened.error()));
             return;
         }
         DeviceEntry* entry = add_entry(where);
