@@ -7,8 +7,6 @@
 
 #include <cstddef>
 
-#include "libvirtio/bytes.hpp"
-
 namespace virtio {
 
 /// The two ranges must not overlap.

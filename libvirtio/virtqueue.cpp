@@ -19,6 +19,7 @@ Result<> Virtqueue::create(Platform& platform, DmaDomain& domain, std::uint16_t 
     // Leave a quarter of the descriptors to general chains.
     const auto most_presets = static_cast<std::uint16_t>(size / 4);
     setup.presets = options.presets < most_presets ? options.presets : most_presets;
+    setup.fixed = options.fixed;
     setup.indirect_entries = features.has(RingFeature::indirect_desc) ? options.indirect_entries : std::uint16_t{0};
     if (setup.indirect_entries > size) setup.indirect_entries = size;
     setup.event_index = features.has(RingFeature::event_idx);
@@ -40,7 +41,14 @@ Result<> Virtqueue::create(Platform& platform, DmaDomain& domain, std::uint16_t 
     if (setup.indirect_entries != 0) {
         // Without room for the tables the queue still works, with direct chains.
         Result<DmaMemory> tables = domain.allocate(sizeof(Descriptor) * setup.indirect_entries * size, 4096);
-        if (tables) tables_ = *tables;
+        if (tables) {
+            tables_ = *tables;
+        } else if (setup.fixed) { // it has no descriptors to make chains of
+            platform.free(slots_, sizeof(SplitRing::Slot) * size);
+            slots_ = nullptr;
+            free_memory();
+            return fail(tables.error());
+        }
     }
     ring_.attach(SplitMemory{memory_.data, size}, {slots_, size}, tables_.data, tables_.address, setup);
     counters_ = {};

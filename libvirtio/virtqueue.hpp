@@ -27,6 +27,7 @@ struct QueueOptions {
     std::uint16_t presets = 0;          // three-descriptor slots wanted; fewer where the queue is small
     std::uint16_t indirect_entries = 0; // longest indirect table, 0: none
     bool strict_length = false;         // a used length beyond what was lent breaks the queue
+    bool fixed = false;                 // slot = descriptor, chosen by the owner: fix_*() and add_fixed() instead of add()
     bool lazy = false;                  // the owner collects completions without interrupts: unarmed ones are not overdue
 };
 
@@ -69,6 +70,14 @@ public:
     void preset(std::uint16_t slot, const Segment& first, const Segment& last) noexcept { ring_.preset(slot, first, last); }
     [[nodiscard]] std::uint16_t preset_count() const noexcept { return ring_.preset_count(); }
 
+    /// Fixed slots (QueueOptions::fixed): see SplitRing. The cheapest way for requests of one descriptor.
+    void fix_readable(std::uint16_t slot, const Segment& segment) noexcept { ring_.fix_readable(slot, segment); }
+    void fix_writable(std::uint16_t slot, const Segment& segment) noexcept { ring_.fix_writable(slot, segment); }
+    [[nodiscard]] Result<> fix_table(std::uint16_t slot, std::span<const Segment> readable) noexcept {
+        return ring_.fix_table(slot, readable);
+    }
+    [[nodiscard]] Result<> add_fixed(std::uint16_t slot, Request& request) noexcept { return count(ring_.add_fixed(slot, request)); }
+
     void publish() noexcept { ring_.publish(); }
     /// Rings the doorbell if the device asked for it.
     void kick_if_needed() noexcept {
@@ -79,6 +88,12 @@ public:
         } else {
             ++counters_.kicks_suppressed;
         }
+    }
+    /// Rings the doorbell though the device did not ask: it may have forgotten buffers that it was told of.
+    void kick_always() noexcept {
+        if (!started_) return;
+        doorbell_.ring(ring_.available_index());
+        ++counters_.kicks;
     }
     /// publish() and kick_if_needed().
     void kick() noexcept {

@@ -98,10 +98,13 @@ Result<> NetDevice::bring_up() noexcept {
     device_.connect_interrupts(2);
     QueueOptions receive_options;
     receive_options.maximum_size = options_.receive_queue;
+    receive_options.fixed = true;
     if (const Result<> done = device_.add_queue(kReceiveQueue, receive_, receive_options); !done) return done;
     QueueOptions transmit_options;
     transmit_options.maximum_size = options_.transmit_queue;
     transmit_options.indirect_entries = kMostSegments;
+    // With indirect tables every frame is one descriptor, and its slot's; without them, chains.
+    transmit_options.fixed = features.has(RingFeature::indirect_desc);
     transmit_options.lazy = true;
     if (const Result<> done = device_.add_queue(kTransmitQueue, transmit_, transmit_options); !done) return done;
     if (const Result<> done = create_receive(); !done) return done;

@@ -152,7 +152,7 @@ public:
     void recycle(std::uint32_t token) noexcept;
     /// Buffers that the device can still fill; a client that holds many copies and recycles at once below a quarter of
     /// receive_buffers().
-    [[nodiscard]] std::uint32_t posted() const noexcept { return posted_; }
+    [[nodiscard]] std::uint32_t posted() const noexcept { return receive_.in_flight(); }
     [[nodiscard]] std::uint32_t receive_buffers() const noexcept { return pool_.count(); }
 
     // --- what it is ---
@@ -216,12 +216,20 @@ private:
     [[nodiscard]] Result<> create_transmit() noexcept;
     void release_transmit() noexcept;
     static void transmit_complete(Request& request) noexcept;
-    [[nodiscard]] Result<> check(std::size_t length, const std::optional<ChecksumRequest>& checksum) const noexcept;
+    [[nodiscard]] Error check(std::size_t length, const std::optional<ChecksumRequest>& checksum) const noexcept {
+        if (length > longest_sent_) return Error::frame_too_long; // NET-009
+        if (length < kEthernetHeader) return Error::invalid_argument;
+        if (!checksum) [[likely]]
+            return Error::none;
+        if (!checksum_out_) return Error::unsupported_request;                                                       // NET-021
+        return std::size_t{checksum->start} + checksum->offset + 2 > length ? Error::invalid_argument : Error::none; // NET-047
+    }
     [[nodiscard]] TransmitSlot* take(FreeList& list) noexcept;
     void put(TransmitSlot& slot) noexcept;
     void unmap(TransmitSlot& slot) noexcept;
     [[nodiscard]] Result<> map_fragment(TransmitSlot& slot, std::span<const std::byte> bytes, std::span<Segment> segments,
                                         std::size_t& used) noexcept;
+    [[nodiscard]] Result<> send(TransmitSlot& slot, std::span<const Segment> segments, std::size_t length) noexcept;
     [[nodiscard]] static NetHeader header_for(const std::optional<ChecksumRequest>& checksum) noexcept;
     void reclaim_if_short() noexcept;
     unsigned reclaim() noexcept;
@@ -238,7 +246,6 @@ private:
 
     // receiving
     ReceivePool pool_;
-    std::uint32_t posted_ = 0;
     std::uint32_t longest_frame_ = 0;
     std::uint32_t most_pieces_ = 1;              // that the longest frame can need
     std::array<NetPiece, kMostPieces> pieces_{}; // of the frame that is being put together
@@ -258,6 +265,7 @@ private:
     std::uint16_t slot_count_ = 0;
     std::uint16_t copy_slots_ = 0;
     std::uint32_t copy_stride_ = 0;
+    std::uint32_t longest_sent_ = 0;
     std::uint32_t quiet_for_ = 0; // completions since used_event was pushed ahead
     std::uint32_t frames_lent_ = 0;
 
@@ -270,6 +278,7 @@ private:
     bool random_mac_ = false;
     bool link_up_ = false;
     bool mergeable_ = false;
+    bool fixed_transmit_ = false; // slot = descriptor = indirect table
     bool checksum_out_ = false;
     bool checksum_in_ = false;
     bool polling_ = false;

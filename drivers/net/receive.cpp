@@ -21,13 +21,14 @@ Result<> NetDevice::create_receive() noexcept {
     if (const Result<> made = pool_.create(*platform_, *domain_, count, least < count ? least : count, capacity); !made) return made;
     most_pieces_ = mergeable_ ? (whole + pool_.capacity() - 1) / pool_.capacity() : 1;
 
-    posted_ = 0;
     piece_count_ = pieces_wanted_ = pieces_to_skip_ = 0;
     fault_ = Error::none;
-    for (std::uint32_t i = 0; i < pool_.count() && posted_ < queue_size; ++i) {
+    // Slot = descriptor = buffer: written once. A pool of an earlier life may have more slots than the queue now has.
+    for (std::uint32_t i = 0; i < pool_.count() && i < queue_size; ++i) {
         ReceiveSlot& slot = pool_[i];
         slot.owner = this;
         slot.complete = &NetDevice::receive_complete;
+        receive_.fix_writable(static_cast<std::uint16_t>(i), pool_.segment(slot));
         if (slot.place != ReceiveSlot::Place::client) post(slot);
     }
     receive_.publish(); // announced by run()
@@ -41,7 +42,6 @@ void NetDevice::release_receive() noexcept {
         abandoned = abandoned || slot.state == Request::State::abandoned;
         if (slot.place != ReceiveSlot::Place::client) slot.place = ReceiveSlot::Place::idle;
     }
-    posted_ = 0;
     piece_count_ = pieces_wanted_ = pieces_to_skip_ = 0;
     if (abandoned)
         pool_.quarantine();
@@ -55,7 +55,6 @@ void NetDevice::receive_complete(Request& request) noexcept {
 }
 
 void NetDevice::received(ReceiveSlot& slot) noexcept {
-    --posted_;
     slot.place = ReceiveSlot::Place::driver;
     if (slot.error != Error::none) [[unlikely]] { // ended by a reset
         slot.place = ReceiveSlot::Place::idle;
@@ -136,8 +135,9 @@ void NetDevice::deliver() noexcept {
         return drop(counters_.dropped_no_client);
     ++counters_.received_frames;
     counters_.received_bytes += frame.length;
+    receive_.counters().bytes += frame.length;
     frame.pieces = {pieces_.data(), piece_count_};
-    for (unsigned i = 0; i < piece_count_; ++i) pool_.lend(pool_[pieces_[i].token]);
+    for (unsigned i = 0; i < piece_count_; ++i) pool_[pieces_[i].token].place = ReceiveSlot::Place::client;
     piece_count_ = pieces_wanted_ = 0;
     client.received(client.context, frame); // no second frame is put together before it returns
 }
@@ -163,20 +163,17 @@ void NetDevice::drop_incomplete() noexcept {
 }
 
 void NetDevice::post(ReceiveSlot& slot) noexcept {
-    slot.place = ReceiveSlot::Place::idle;
-    if (fault_ != Error::none) return; // recover() posts it
-    const Segment segment = pool_.segment(slot);
-    if (!receive_.add({}, {&segment, 1}, slot)) return;
-    slot.place = ReceiveSlot::Place::device;
-    ++posted_;
+    // A broken queue takes nothing: recover() posts it.
+    const bool posted = fault_ == Error::none && receive_.add_fixed(static_cast<std::uint16_t>(slot.index), slot);
+    slot.place = posted ? ReceiveSlot::Place::device : ReceiveSlot::Place::idle;
 }
 
 void NetDevice::recycle(std::uint32_t token) noexcept {
-    if (!pool_.give_back(token)) {
+    if (!pool_.give_back(token)) [[unlikely]] {
         ++counters_.bad_tokens;
         return;
     }
-    if (fault_ == Error::none) post(pool_[token]);
+    if (fault_ == Error::none) post(pool_[token]); // else the pool may be gone
 }
 
 } // namespace virtio

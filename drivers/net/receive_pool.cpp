@@ -29,7 +29,6 @@ Result<> ReceivePool::create(Platform& platform, DmaDomain& domain, std::uint32_
     count_ = count;
     capacity_ = stride - kOffset;
     stride_ = stride;
-    lent_ = 0;
     released_ = false;
     for (std::uint32_t i = 0; i < count; ++i) {
         slots[i] = {};
@@ -44,10 +43,13 @@ void ReceivePool::free_now() noexcept {
     slots_ = nullptr;
     memory_ = {};
     count_ = 0;
+    released_ = false;
 }
 
 void ReceivePool::release() noexcept {
     if (slots_ == nullptr) return;
+    lent_ = 0;
+    for (std::uint32_t i = 0; i < count_; ++i) lent_ += slots_[i].place == ReceiveSlot::Place::client ? 1 : 0;
     if (lent_ == 0)
         free_now();
     else
@@ -61,12 +63,8 @@ void ReceivePool::quarantine() noexcept {
     release();
 }
 
-bool ReceivePool::give_back(std::uint32_t index) noexcept {
-    if (index >= count_ || slots_[index].place != ReceiveSlot::Place::client) return false;
-    slots_[index].place = ReceiveSlot::Place::idle;
-    --lent_;
-    if (released_ && lent_ == 0) free_now();
-    return true;
+void ReceivePool::last_ones_back() noexcept {
+    if (--lent_ == 0) free_now();
 }
 
 } // namespace virtio

@@ -44,10 +44,13 @@ public:
     /// A slot is with a device that never confirmed its reset: the memory is given up for good.
     void quarantine() noexcept;
     /// The client returns a slot. False: it was not lent.
-    [[nodiscard]] bool give_back(std::uint32_t index) noexcept;
-    void lend(ReceiveSlot& slot) noexcept {
-        slot.place = ReceiveSlot::Place::client;
-        ++lent_;
+    [[nodiscard]] bool give_back(std::uint32_t index) noexcept {
+        if (index >= count_ || slots_[index].place != ReceiveSlot::Place::client) [[unlikely]]
+            return false;
+        slots_[index].place = ReceiveSlot::Place::idle;
+        if (released_) [[unlikely]]
+            last_ones_back();
+        return true;
     }
 
     [[nodiscard]] ReceiveSlot& operator[](std::uint32_t index) noexcept { return slots_[index]; }
@@ -59,9 +62,9 @@ public:
     }
     [[nodiscard]] std::uint32_t count() const noexcept { return count_; }
     [[nodiscard]] std::uint32_t capacity() const noexcept { return capacity_; }
-    [[nodiscard]] std::uint32_t lent() const noexcept { return lent_; }
 
 private:
+    void last_ones_back() noexcept;
     void free_now() noexcept;
 
     Platform* platform_ = nullptr;
@@ -71,7 +74,7 @@ private:
     std::uint32_t count_ = 0;
     std::uint32_t capacity_ = 0;
     std::uint32_t stride_ = 0;
-    std::uint32_t lent_ = 0;
+    std::uint32_t lent_ = 0; // counted while released_
     bool released_ = false;
 };
 

@@ -15,6 +15,8 @@ constexpr std::uint16_t kFarAhead = 0x8000; // completions; half of what an inde
 
 Result<> NetDevice::create_transmit() noexcept {
     slot_count_ = transmit_.size();
+    fixed_transmit_ = device_.features().has(RingFeature::indirect_desc);
+    longest_sent_ = std::uint32_t{mtu_} + kEthernetHeader;
     copy_slots_ = options_.copy_slots < slot_count_ ? options_.copy_slots : slot_count_;
     slots_ = static_cast<TransmitSlot*>(platform_->allocate(sizeof(TransmitSlot) * slot_count_, alignof(TransmitSlot)));
     if (slots_ == nullptr) return fail(Error::out_of_memory);
@@ -85,15 +87,6 @@ void NetDevice::put(TransmitSlot& slot) noexcept {
     list.head = slot.index;
 }
 
-Result<> NetDevice::check(std::size_t length, const std::optional<ChecksumRequest>& checksum) const noexcept {
-    if (length > std::size_t{mtu_} + kEthernetHeader) return fail(Error::frame_too_long); // NET-009
-    if (length < kEthernetHeader) return fail(Error::invalid_argument);
-    if (!checksum) return {};
-    if (!checksum_out_) return fail(Error::unsupported_request);                                            // NET-021
-    if (std::size_t{checksum->start} + checksum->offset + 2 > length) return fail(Error::invalid_argument); // NET-047
-    return {};
-}
-
 NetHeader NetDevice::header_for(const std::optional<ChecksumRequest>& checksum) noexcept {
     NetHeader header; // NET-020, NET-048, NET-060, NET-061: all zero but what follows
     if (checksum) {
@@ -107,7 +100,8 @@ NetHeader NetDevice::header_for(const std::optional<ChecksumRequest>& checksum) 
 Result<> NetDevice::transmit(std::span<const std::byte> frame, std::optional<ChecksumRequest> checksum) noexcept {
     if (refuse_ != Error::none) [[unlikely]]
         return fail(refuse_);
-    if (const Result<> good = check(frame.size(), checksum); !good) return good;
+    if (const Error bad = check(frame.size(), checksum); bad != Error::none) [[unlikely]]
+        return fail(bad);
     if (free_copies_.head == kNoSlot)
         reclaim();
     else
@@ -124,13 +118,10 @@ Result<> NetDevice::transmit(std::span<const std::byte> frame, std::optional<Che
     slot->lent = false;
     slot->mapped = 0;
     const Segment segment = copies_.segment(offset, static_cast<std::uint32_t>(sizeof(header) + frame.size()));
-    if (const Result<> added = transmit_.add({&segment, 1}, {}, *slot); !added) {
+    const Result<> sent = send(*slot, {&segment, 1}, frame.size());
+    if (!sent) [[unlikely]]
         put(*slot);
-        return added;
-    }
-    ++counters_.transmitted_frames;
-    counters_.transmitted_bytes += frame.size();
-    return {};
+    return sent;
 }
 
 Result<> NetDevice::transmit(const NetTransmit& frame) noexcept {
@@ -143,7 +134,8 @@ Result<> NetDevice::transmit(const NetTransmit& frame) noexcept {
         length += fragment.size();
     }
     if (frame.fragments.size() > kMostSegments) return fail(Error::too_many_segments);
-    if (const Result<> good = check(length, frame.checksum); !good) return good;
+    if (const Error bad = check(length, frame.checksum); bad != Error::none) [[unlikely]]
+        return fail(bad);
     reclaim_if_short();
     TransmitSlot* slot = take(free_);
     if (slot == nullptr) slot = take(free_copies_);
@@ -169,15 +161,32 @@ Result<> NetDevice::transmit(const NetTransmit& frame) noexcept {
     for (std::size_t i = 1; done && i < frame.fragments.size(); ++i) done = map_fragment(*slot, frame.fragments[i], segments, used);
     slot->cookie = frame.cookie;
     slot->lent = true;
-    if (done) done = transmit_.add({segments.data(), used}, {}, *slot);
-    if (!done) {
+    if (done) done = send(*slot, {segments.data(), used}, length);
+    if (!done) [[unlikely]] {
         unmap(*slot);
         put(*slot);
         return done;
     }
     ++frames_lent_;
+    return {};
+}
+
+Result<> NetDevice::send(TransmitSlot& slot, std::span<const Segment> segments, std::size_t length) noexcept {
+    Result<> added;
+    if (fixed_transmit_) [[likely]] {
+        if (segments.size() == 1) [[likely]]
+            transmit_.fix_readable(slot.index, segments[0]);
+        else
+            added = transmit_.fix_table(slot.index, segments);
+        if (added) added = transmit_.add_fixed(slot.index, slot);
+    } else {
+        added = transmit_.add(segments, {}, slot);
+    }
+    if (!added) [[unlikely]]
+        return added;
     ++counters_.transmitted_frames;
     counters_.transmitted_bytes += length;
+    transmit_.counters().bytes += length;
     return {};
 }
 

@@ -22,7 +22,8 @@ void SplitRing::attach(SplitMemory memory, std::span<Slot> slots, std::byte* tab
     tables_address_ = tables_address;
     size_ = setup.size;
     mask_ = static_cast<std::uint16_t>(setup.size - 1);
-    reserved_ = static_cast<std::uint16_t>(setup.presets * 3);
+    fixed_ = setup.fixed;
+    reserved_ = fixed_ ? setup.size : static_cast<std::uint16_t>(setup.presets * 3);
     indirect_entries_ = tables == nullptr ? std::uint16_t{0} : setup.indirect_entries;
     event_index_ = setup.event_index;
     strict_length_ = setup.strict_length;
@@ -130,41 +131,8 @@ Result<> SplitRing::add_preset(std::uint16_t slot, const Segment& data, bool dev
     return {};
 }
 
-SplitRing::Taken SplitRing::take() noexcept {
-    if (broken()) return {};
-    if (last_used_ == used_seen_) {
-        const std::uint16_t index = memory_.load_used_index();
-        // More completions than requests: the index jumped or went backwards.
-        if (static_cast<std::uint16_t>(index - last_used_) > in_flight_ && !mutant(1)) return break_ring(RingFault::used_index_jump);
-        used_seen_ = index;
-        if (index == last_used_) return {};
-    }
-    const UsedElement element = memory_.load_used(last_used_ & mask_);
-    const std::uint32_t id = element.id.load();
-    if (id >= size_ && !mutant(2)) return break_ring(RingFault::used_id_out_of_range);
-    const auto head = static_cast<std::uint16_t>(id);
-    const Slot& slot = slots_[head];
-    if (slot.request == nullptr && !mutant(3)) return break_ring(RingFault::used_id_not_in_flight);
-
-    Request& request = *slot.request;
-    request.length = element.length.load();
-    request.length_clamped = request.length > slot.writable && !mutant(4);
-    if (request.length_clamped) {
-        if (strict_length_) return break_ring(RingFault::used_length);
-        request.length = slot.writable;
-        ++lengths_clamped_;
-    }
-    request.error = Error::none;
-    ++last_used_;
-    release(head);
-    return {&request, head};
-}
-
-void SplitRing::release(std::uint16_t head) noexcept {
+void SplitRing::free_chain(std::uint16_t head) noexcept {
     Slot& slot = slots_[head];
-    slot.request = nullptr;
-    --in_flight_;
-    if (head < reserved_) return; // a preset slot is its owner's for ever
     std::uint16_t tail = head;
     for (std::uint16_t i = 1; i < slot.count; ++i) tail = slots_[tail].next;
     slots_[tail].next = free_head_;
@@ -172,6 +140,24 @@ void SplitRing::release(std::uint16_t head) noexcept {
     free_count_ = static_cast<std::uint16_t>(free_count_ + slot.count);
     slot.writable = 0;
     slot.count = 0;
+}
+
+Result<> SplitRing::fix_table(std::uint16_t slot, std::span<const Segment> readable) noexcept {
+    if (slot >= reserved_ || readable.empty()) return fail(Error::invalid_argument);
+    if (readable.size() > indirect_entries_) return fail(Error::too_many_segments);
+    const std::size_t table = std::size_t{slot} * indirect_entries_ * sizeof(Descriptor);
+    for (std::size_t i = 0; i < readable.size(); ++i) {
+        if (readable[i].length == 0) return fail(Error::invalid_argument);
+        const bool last = i + 1 == readable.size();
+        store_table_entry(tables_ + table, i,
+                          {Le64{readable[i].address.value}, Le32{readable[i].length},
+                           Le16{last ? std::uint16_t{0} : descriptor_flag::kNext}, Le16{static_cast<std::uint16_t>(last ? 0 : i + 1)}});
+    }
+    memory_.store_descriptor(slot,
+                             {Le64{(tables_address_ + table).value}, Le32{static_cast<std::uint32_t>(readable.size() * sizeof(Descriptor))},
+                              Le16{descriptor_flag::kIndirect}, Le16{0}});
+    slots_[slot].writable = 0;
+    return {};
 }
 
 Request* SplitRing::reclaim(std::uint16_t& cursor) noexcept {

@@ -34,6 +34,7 @@ public:
         std::uint16_t size = 0;             // a power of two
         std::uint16_t presets = 0;          // reserved three-descriptor slots, 3 * presets <= size
         std::uint16_t indirect_entries = 0; // entries of each descriptor's indirect table, 0: none
+        bool fixed = false;                 // slot = descriptor, chosen by the owner: add_fixed() only
         bool event_index = false;
         bool strict_length = false;
         arch::Ordering ordering = arch::Ordering::processors;
@@ -57,6 +58,30 @@ public:
     /// Adds preset slot `slot` with `data` between: one descriptor and one ring entry are written. The slot must not be in flight.
     [[nodiscard]] Result<> add_preset(std::uint16_t slot, const Segment& data, bool device_writes, Request& request) noexcept;
 
+    /// A ring of fixed slots: slot i is descriptor i (and indirect table i) for ever, there is no free list, and a request is one
+    /// ring entry. Writes the descriptor of a slot that is not in flight; it stays until it is written again.
+    void fix_readable(std::uint16_t slot, const Segment& segment) noexcept {
+        memory_.store_descriptor(slot, {Le64{segment.address.value}, Le32{segment.length}, Le16{0}, Le16{0}});
+        slots_[slot].writable = 0;
+    }
+    void fix_writable(std::uint16_t slot, const Segment& segment) noexcept {
+        memory_.store_descriptor(slot, {Le64{segment.address.value}, Le32{segment.length}, Le16{descriptor_flag::kWrite}, Le16{0}});
+        slots_[slot].writable = segment.length;
+    }
+    /// The same with several readable parts. Errors: too_many_segments (more than the table's entries), invalid_argument.
+    [[nodiscard]] Result<> fix_table(std::uint16_t slot, std::span<const Segment> readable) noexcept;
+    /// Adds a fixed slot as its descriptor stands. Errors: request_in_flight, queue_broken, invalid_argument (no such slot).
+    [[nodiscard]] Result<> add_fixed(std::uint16_t slot, Request& request) noexcept {
+        if (slot >= reserved_ || slots_[slot].request != nullptr || broken()) [[unlikely]]
+            return fail(broken() ? Error::queue_broken : slot >= reserved_ ? Error::invalid_argument : Error::request_in_flight);
+        slots_[slot].request = &request;
+        request.state = Request::State::in_flight;
+        ++in_flight_;
+        memory_.store_available(available_ & mask_, slot);
+        ++available_;
+        return {};
+    }
+
     /// Makes everything added so far available, with one release store. Returns whether there was anything.
     bool publish() noexcept {
         if (available_ == published_) return false;
@@ -74,7 +99,39 @@ public:
     }
 
     /// The next used chain; its request carries the clamped length. One read of each shared word.
-    [[nodiscard]] Taken take() noexcept;
+    [[nodiscard]] Taken take() noexcept {
+        if (broken()) [[unlikely]]
+            return {};
+        if (last_used_ == used_seen_) {
+            const std::uint16_t index = memory_.load_used_index();
+            // More completions than requests: the index jumped or went backwards.
+            if (static_cast<std::uint16_t>(index - last_used_) > in_flight_ && !mutant(1)) [[unlikely]]
+                return break_ring(RingFault::used_index_jump);
+            used_seen_ = index;
+            if (index == last_used_) return {};
+        }
+        const UsedElement element = memory_.load_used(last_used_ & mask_);
+        const std::uint32_t id = element.id.load();
+        if (id >= size_ && !mutant(2)) [[unlikely]]
+            return break_ring(RingFault::used_id_out_of_range);
+        const auto head = static_cast<std::uint16_t>(id);
+        Slot& slot = slots_[head];
+        if (slot.request == nullptr && !mutant(3)) [[unlikely]]
+            return break_ring(RingFault::used_id_not_in_flight);
+
+        Request& request = *slot.request;
+        request.length = element.length.load();
+        request.length_clamped = request.length > slot.writable && !mutant(4);
+        if (request.length_clamped) [[unlikely]] {
+            if (strict_length_) return break_ring(RingFault::used_length);
+            request.length = slot.writable;
+            ++lengths_clamped_;
+        }
+        request.error = Error::none;
+        ++last_used_;
+        release(head);
+        return {&request, head};
+    }
 
     void suppress_interrupts() noexcept {
         // With EVENT_IDX the used_event that was passed already asks for nothing more.
@@ -103,11 +160,15 @@ public:
     [[nodiscard]] bool broken() const noexcept { return fault_ != RingFault::none; }
     [[nodiscard]] RingFault fault() const noexcept { return fault_; }
     [[nodiscard]] std::uint16_t size() const noexcept { return size_; }
-    [[nodiscard]] std::uint16_t free_descriptors() const noexcept { return free_count_; }
+    [[nodiscard]] std::uint16_t free_descriptors() const noexcept {
+        return fixed_ ? static_cast<std::uint16_t>(size_ - in_flight_) : free_count_;
+    }
     [[nodiscard]] std::uint16_t in_flight() const noexcept { return in_flight_; }
     [[nodiscard]] std::uint16_t available_index() const noexcept { return available_; }
     [[nodiscard]] std::uint16_t last_used() const noexcept { return last_used_; }
-    [[nodiscard]] std::uint16_t preset_count() const noexcept { return static_cast<std::uint16_t>(reserved_ / 3); }
+    [[nodiscard]] std::uint16_t preset_count() const noexcept {
+        return fixed_ ? std::uint16_t{0} : static_cast<std::uint16_t>(reserved_ / 3);
+    }
     /// Entries of each indirect table; 0 where there are none (not negotiated, or no memory for them).
     [[nodiscard]] std::uint16_t indirect_entries() const noexcept { return indirect_entries_; }
     [[nodiscard]] bool preset_in_flight(std::uint16_t slot) const noexcept { return slots_[slot * 3u].request != nullptr; }
@@ -115,7 +176,12 @@ public:
 
 private:
     void make_available(std::uint16_t head, Request& request, std::uint32_t writable, std::uint16_t count) noexcept;
-    void release(std::uint16_t head) noexcept;
+    void release(std::uint16_t head) noexcept {
+        slots_[head].request = nullptr;
+        --in_flight_;
+        if (head >= reserved_) free_chain(head); // a preset or fixed slot is its owner's for ever
+    }
+    void free_chain(std::uint16_t head) noexcept;
     Taken break_ring(RingFault fault) noexcept {
         fault_ = fault;
         return {};
@@ -128,7 +194,7 @@ private:
     std::uint64_t lengths_clamped_ = 0;
     std::uint16_t size_ = 0;
     std::uint16_t mask_ = 0;
-    std::uint16_t reserved_ = 0; // descriptors of preset slots, from 0 on
+    std::uint16_t reserved_ = 0; // descriptors of preset slots, from 0 on, or of all slots where they are fixed
     std::uint16_t indirect_entries_ = 0;
     std::uint16_t free_head_ = 0;
     std::uint16_t free_count_ = 0;
@@ -138,6 +204,7 @@ private:
     std::uint16_t checked_ = 0;   // `published_` at the last needs_kick
     std::uint16_t last_used_ = 0; // next used entry to take
     std::uint16_t used_seen_ = 0; // used index as last read and checked
+    bool fixed_ = false;
     bool event_index_ = false;
     bool strict_length_ = false;
     bool suppressed_ = false;

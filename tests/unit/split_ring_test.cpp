@@ -5,8 +5,9 @@
 #include <deque>
 #include <random>
 
+#include "libvirtio/device.hpp"
 #include "libvirtio/virtqueue.hpp"
-#include "support/fake_device.hpp"
+#include "tests/unit/support/fake_device.hpp"
 
 using namespace virtio;
 
@@ -487,4 +488,81 @@ TEST_CASE("a queue that was never created or is destroyed answers, and touches n
     queue.suppress_interrupts();
     queue.kick();
     queue.destroy(Error::closed);
+}
+
+TEST_CASE("fixed slots: slot = descriptor, written once or each time, past the wrap, in any order") {
+    for (const bool indirect : {false, true}) {
+        constexpr std::uint16_t kSize = 8;
+        fake::HostPlatform platform;
+        fake::FakeDevice device{{.type = 1,
+                                 .features = FeatureSet::of(RingFeature::version_1, RingFeature::event_idx, RingFeature::indirect_desc),
+                                 .queue_sizes = {kSize}}};
+        Device driver;
+        Virtqueue queue;
+        QueueOptions options;
+        options.fixed = true;
+        options.indirect_entries = indirect ? 4 : 0;
+        REQUIRE(driver.begin(platform, device, 1));
+        REQUIRE(driver.negotiate({}, {}));
+        driver.connect_interrupts(1);
+        REQUIRE(driver.add_queue(0, queue, options));
+        REQUIRE(driver.run());
+        CHECK(queue.room() == kSize);
+        CHECK(queue.preset_count() == 0);
+        std::array<std::array<std::uint8_t, 16>, kSize> memory{};
+        std::array<Request, kSize> requests;
+        const auto part = [&](std::size_t slot, std::size_t from, std::uint32_t length) {
+            return Segment{{reinterpret_cast<std::uintptr_t>(memory[slot].data() + from)}, length};
+        };
+        for (std::uint16_t i = 0; i < kSize; ++i) queue.fix_writable(i, part(i, 0, 16));
+        CHECK(queue.add_fixed(kSize, requests[0]).error() == Error::invalid_argument);
+        CHECK(queue.add({}, std::array{part(0, 0, 16)}, requests[0]).error() == Error::too_many_segments); // no descriptors but the slots'
+        std::mt19937 random{7};
+        std::vector<fake::Chain> open;
+        for (unsigned step = 0; step < 200'000; ++step) {
+            const auto slot = static_cast<std::uint16_t>(random() % kSize);
+            if (random() % 2 == 0) {
+                const bool busy = requests[slot].state == Request::State::in_flight;
+                const unsigned how = indirect ? static_cast<unsigned>(random() % 3) : 0;
+                if (!busy && how == 1) queue.fix_readable(slot, part(slot, 3, 5));
+                if (!busy && how == 2) REQUIRE(queue.fix_table(slot, std::array{part(slot, 0, 2), part(slot, 4, 1), part(slot, 8, 8)}));
+                if (!busy && how == 0) queue.fix_writable(slot, part(slot, 0, 16));
+                const auto added = queue.add_fixed(slot, requests[slot]);
+                REQUIRE(added.has_value() == !busy);
+                if (busy) REQUIRE(added.error() == Error::request_in_flight);
+                queue.kick();
+                if (busy) continue;
+                const auto chain = device.take(0);
+                REQUIRE(chain);
+                REQUIRE(chain->head == slot);
+                REQUIRE(chain->writable_bytes() == (how == 0 ? 16 : 0));
+                REQUIRE(chain->readable_bytes() == (how == 0 ? 0 : how == 1 ? 5 : 11));
+                open.push_back(*chain);
+            } else if (!open.empty()) {
+                const std::size_t which = random() % open.size();
+                device.use(0, open[which], static_cast<std::uint32_t>(open[which].writable_bytes()));
+                open.erase(open.begin() + static_cast<std::ptrdiff_t>(which));
+                REQUIRE(queue.poll(kSize) == 1);
+            }
+            REQUIRE(queue.room() == kSize - open.size());
+        }
+        CHECK(queue.counters().requests > 70'000);
+        if (indirect) {
+            while (!open.empty()) {
+                device.use(0, open.back(), 0);
+                open.pop_back();
+            }
+            queue.poll(kSize);
+            const std::array<Segment, 5> five{part(0, 0, 1), part(0, 1, 1), part(0, 2, 1), part(0, 3, 1), part(0, 4, 1)};
+            CHECK(queue.fix_table(0, five).error() == Error::too_many_segments);
+            CHECK(queue.fix_table(0, {}).error() == Error::invalid_argument);
+            CHECK(queue.fix_table(0, std::array{part(0, 0, 0)}).error() == Error::invalid_argument);
+        }
+        device.use(0, 3, 0xffff'ffff); // a slot that may not be in flight
+        queue.poll(kSize);
+        CHECK(driver.stop());
+        for (const Request& request : requests) CHECK(request.state != Request::State::in_flight);
+        CHECK(device.violations.empty());
+        CHECK(platform.live.empty());
+    }
 }
