@@ -23,7 +23,9 @@ long negative_errno(ssize_t result) { return result >= 0 ? static_cast<long>(res
 
 class SocketFile final : public File {
 public:
-    long read(std::span<char> into, Blocking) override { return negative_errno(lwip_recv(socket_, into.data(), into.size(), 0)); }
+    long read(std::span<char> into, Blocking) override {
+        return negative_errno(received(lwip_recv(socket_, into.data(), into.size(), 0), into.size()));
+    }
     long write(std::span<const char> from, Blocking) override { return negative_errno(lwip_send(socket_, from.data(), from.size(), 0)); }
     int status(struct ::stat& into) override {
         into = {};
@@ -43,12 +45,23 @@ public:
 
     void set_socket(int socket) noexcept {
         socket_ = socket;
-        connecting_ = listening_ = false;
+        connecting_ = listening_ = ended_ = false;
     }
 
     int listen(int backlog) {
         const int result = lwip_listen(socket_, backlog);
         listening_ = listening_ || result == 0;
+        return result;
+    }
+
+    /// Behind the end of a connection there is the end again, as often as somebody looks; lwIP says ENOTCONN the second time.
+    ssize_t received(ssize_t result, std::size_t wanted) noexcept {
+        if (result == 0 && wanted > 0) ended_ = true;
+        return result < 0 && errno == ENOTCONN && ended_ ? 0 : result;
+    }
+    int shut_down(int how) {
+        const int result = lwip_shutdown(socket_, how);
+        ended_ = ended_ || (result == 0 && how != SHUT_WR);
         return result;
     }
 
@@ -80,6 +93,7 @@ private:
 
     int socket_ = -1;
     bool listening_ = false;
+    bool ended_ = false;      // the other side has finished, or we do not want to hear it any more
     bool connecting_ = false; // a connect() that did not wait has not been asked about yet
 };
 
@@ -157,7 +171,10 @@ int connect(int descriptor, const struct sockaddr* address, socklen_t length) {
     const int number = socket_behind(descriptor);
     return number < 0 ? -1 : file_of(number).connect(address, length);
 }
-int shutdown(int descriptor, int how) { return on_socket(descriptor, lwip_shutdown, how); }
+int shutdown(int descriptor, int how) {
+    const int number = socket_behind(descriptor);
+    return number < 0 ? -1 : file_of(number).shut_down(how);
+}
 int getpeername(int descriptor, struct sockaddr* address, socklen_t* length) {
     return on_socket(descriptor, lwip_getpeername, address, length);
 }
@@ -173,11 +190,18 @@ int getsockopt(int descriptor, int level, int option, void* value, socklen_t* le
 int setsockopt(int descriptor, int level, int option, const void* value, socklen_t length) {
     return on_socket(descriptor, lwip_setsockopt, level, option, value, length);
 }
-ssize_t recv(int descriptor, void* into, size_t size, int flags) { return on_socket(descriptor, lwip_recv, into, size, flags); }
-ssize_t recvfrom(int descriptor, void* into, size_t size, int flags, struct sockaddr* address, socklen_t* length) {
-    return on_socket(descriptor, lwip_recvfrom, into, size, flags, address, length);
+ssize_t recv(int descriptor, void* into, size_t size, int flags) {
+    const int number = socket_behind(descriptor);
+    return number < 0 ? -1 : file_of(number).received(lwip_recv(number, into, size, flags), size);
 }
-ssize_t recvmsg(int descriptor, struct msghdr* message, int flags) { return on_socket(descriptor, lwip_recvmsg, message, flags); }
+ssize_t recvfrom(int descriptor, void* into, size_t size, int flags, struct sockaddr* address, socklen_t* length) {
+    const int number = socket_behind(descriptor);
+    return number < 0 ? -1 : file_of(number).received(lwip_recvfrom(number, into, size, flags, address, length), size);
+}
+ssize_t recvmsg(int descriptor, struct msghdr* message, int flags) {
+    const int number = socket_behind(descriptor);
+    return number < 0 ? -1 : file_of(number).received(lwip_recvmsg(number, message, flags), 1);
+}
 ssize_t send(int descriptor, const void* from, size_t size, int flags) {
     return send_with_room(descriptor, flags, [=](int number) { return lwip_send(number, from, size, flags); });
 }

@@ -74,5 +74,6 @@ void check_entropy();
 void check_disks();
 void check_channels();
 void check_network();
+void check_sockets();
 
 } // namespace selftest

@@ -20,7 +20,7 @@ struct Group {
 constexpr Group kGroups[] = {
     {"memory", selftest::check_memory},   {"tasks", selftest::check_tasks},     {"clock", selftest::check_clock},
     {"library", selftest::check_library}, {"entropy", selftest::check_entropy}, {"disks", selftest::check_disks},
-    {"ports", selftest::check_channels},  {"net", selftest::check_network},
+    {"ports", selftest::check_channels},  {"net", selftest::check_network},     {"sockets", selftest::check_sockets},
 };
 
 } // namespace

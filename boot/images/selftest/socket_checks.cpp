@@ -1,0 +1,356 @@
+// BSD sockets over the loopback interface: no device is needed, so these hold on every machine.
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <ctime>
+#include <fcntl.h>
+#include <unistd.h>
+#include <utility>
+
+#include <ringside/app.hpp>
+
+#include "boot/images/selftest/check.hpp"
+#include "kernel/task/task.hpp"
+
+namespace selftest {
+namespace {
+
+class Socket {
+public:
+    explicit Socket(int descriptor) noexcept : descriptor_(descriptor) {}
+    Socket(int type, int protocol) noexcept : descriptor_(::socket(AF_INET, type, protocol)) {}
+    ~Socket() { end(); }
+    Socket(Socket&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+    Socket& operator=(Socket&& other) noexcept {
+        std::swap(descriptor_, other.descriptor_);
+        return *this;
+    }
+    [[nodiscard]] int get() const noexcept { return descriptor_; }
+    void end() noexcept {
+        if (const int descriptor = std::exchange(descriptor_, -1); descriptor >= 0) ::close(descriptor);
+    }
+
+private:
+    int descriptor_;
+};
+
+sockaddr_in loopback(std::uint16_t port) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return address;
+}
+const sockaddr* plain(const sockaddr_in& address) { return reinterpret_cast<const sockaddr*>(&address); }
+
+bool listens(Check& check, const Socket& server, std::uint16_t port) {
+    const sockaddr_in address = loopback(port);
+    const int yes = 1;
+    return check.need(server.get() >= 0, "no socket: errno %d", errno) &&
+           check.need(setsockopt(server.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0, "SO_REUSEADDR: errno %d", errno) &&
+           check.need(bind(server.get(), plain(address), sizeof address) == 0, "bind: errno %d", errno) &&
+           check.need(listen(server.get(), SOMAXCONN) == 0, "listen: errno %d", errno);
+}
+
+std::int64_t milliseconds() {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+}
+
+/// Two connected ends, over 127.0.0.1.
+struct Pair {
+    Socket server{SOCK_STREAM, 0};
+    Socket client{SOCK_STREAM, 0};
+    Socket peer{-1};
+
+    explicit Pair(std::uint16_t port) : port_(port) {}
+    [[nodiscard]] bool connected(Check& check) {
+        const sockaddr_in address = loopback(port_);
+        if (!listens(check, server, port_) ||
+            !check.need(connect(client.get(), plain(address), sizeof address) == 0, "connect: errno %d", errno))
+            return false;
+        peer = Socket(accept(server.get(), nullptr, nullptr));
+        return check.need(peer.get() >= 0, "accept: errno %d", errno);
+    }
+
+private:
+    std::uint16_t port_;
+};
+
+// Both directions of one connection are full at the same time and stay so for a while: with closed windows on both ends nothing may
+// spin, and everything must still arrive when somebody reads again.
+constexpr std::size_t kEchoBytes = 2u << 20;
+
+struct Echo {
+    int writer = -1, reader = -1;
+    std::atomic<std::uint32_t> written{0}, echoed{0};
+};
+Echo echo;
+
+unsigned char pattern(std::size_t at) { return static_cast<unsigned char>(at * 31 + (at >> 8) * 7); }
+
+void write_pattern(void*) {
+    std::array<unsigned char, 4096> block;
+    for (std::size_t at = 0; at < kEchoBytes; at += block.size()) {
+        for (std::size_t i = 0; i < block.size(); ++i) block[i] = pattern(at + i);
+        if (send(echo.writer, block.data(), block.size(), 0) != static_cast<ssize_t>(block.size())) break;
+    }
+    shutdown(echo.writer, SHUT_WR);
+    echo.written = 1;
+}
+
+void send_back(void*) {
+    std::array<char, 8192> block;
+    ssize_t count = 0;
+    while ((count = recv(echo.reader, block.data(), block.size(), 0)) > 0) {
+        if (send(echo.reader, block.data(), static_cast<std::size_t>(count), 0) != count) break;
+    }
+    shutdown(echo.reader, SHUT_WR);
+    echo.echoed = 1;
+}
+
+void full_both_ways(Check& check) {
+    Pair pair(7001);
+    if (!pair.connected(check)) return;
+    echo.writer = pair.client.get();
+    echo.reader = pair.peer.get();
+    auto writer = kernel::spawn("writer", write_pattern, nullptr, kernel::kDefaultStackBytes, kernel::TaskLifetime::joinable);
+    auto reader = kernel::spawn("reader", send_back, nullptr, kernel::kDefaultStackBytes, kernel::TaskLifetime::joinable);
+    if (!check.need(writer, "no task") || !check.need(reader, "no task")) return;
+    usleep(300'000); // until both have come to a stop
+    (void)check.need(echo.written == 0, "2 MiB fitted into the windows: nothing was full");
+    std::size_t got = 0;
+    bool right = true;
+    std::array<unsigned char, 16384> block;
+    for (ssize_t count = 0; (count = recv(pair.client.get(), block.data(), block.size(), 0)) > 0;) {
+        for (ssize_t i = 0; i < count; ++i)
+            right = right && block[static_cast<std::size_t>(i)] == pattern(got + static_cast<std::size_t>(i));
+        got += static_cast<std::size_t>(count);
+    }
+    kernel::join(**writer);
+    kernel::join(**reader);
+    (void)(check.need(got == kEchoBytes, "%zu of %zu bytes came back", got, kEchoBytes) &&
+           check.need(right, "the bytes are not the ones sent"));
+}
+
+void without_waiting(Check& check) {
+    Socket server(SOCK_STREAM, 0), client(SOCK_STREAM, 0);
+    if (!listens(check, server, 7002)) return;
+    const sockaddr_in address = loopback(7002);
+    if (!check.need(fcntl(client.get(), F_SETFL, O_NONBLOCK) == 0 && (fcntl(client.get(), F_GETFL) & O_NONBLOCK) != 0, "O_NONBLOCK"))
+        return;
+    const int result = connect(client.get(), plain(address), sizeof address);
+    if (!check.need(result < 0 && errno == EINPROGRESS, "connect gave %d, errno %d", result, errno)) return;
+    pollfd wanted{client.get(), POLLOUT, 0};
+    if (!check.need(poll(&wanted, 1, 5000) == 1 && wanted.revents == POLLOUT, "poll: revents %d", wanted.revents)) return;
+    int error = -1;
+    socklen_t size = sizeof error;
+    if (!check.need(getsockopt(client.get(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0, "SO_ERROR %d", error)) return;
+    char byte = 0;
+    if (!check.need(recv(client.get(), &byte, 1, 0) < 0 && errno == EAGAIN, "an empty socket gave errno %d", errno)) return;
+    Socket peer(accept(server.get(), nullptr, nullptr));
+    const iovec parts[] = {{const_cast<char*>("ab"), 2}, {const_cast<char*>("cde"), 3}};
+    if (!check.need(writev(peer.get(), parts, 2) == 5, "writev: errno %d", errno)) return;
+    int available = 0;
+    wanted.events = POLLIN;
+    (void)(check.need(poll(&wanted, 1, 5000) == 1, "nothing came") &&
+           check.need(ioctl(client.get(), FIONREAD, &available) == 0 && available > 0, "FIONREAD gave %d", available));
+}
+
+void refused(Check& check) {
+    const sockaddr_in address = loopback(7999);
+    Socket waiting(SOCK_STREAM, 0);
+    if (!check.need(connect(waiting.get(), plain(address), sizeof address) < 0 && errno == ECONNREFUSED, "errno %d", errno)) return;
+    Socket polled(SOCK_STREAM, 0);
+    fcntl(polled.get(), F_SETFL, O_NONBLOCK);
+    (void)connect(polled.get(), plain(address), sizeof address);
+    pollfd wanted{polled.get(), POLLOUT, 0};
+    (void)poll(&wanted, 1, 5000);
+    int error = 0;
+    socklen_t size = sizeof error;
+    (void)(check.need(getsockopt(polled.get(), SOL_SOCKET, SO_ERROR, &error, &size) == 0, "SO_ERROR") &&
+           check.need(error == ECONNREFUSED, "SO_ERROR is %d", error));
+}
+
+void poll_and_select(Check& check) {
+    Pair pair(7003);
+    if (!pair.connected(check)) return;
+    // The console's output and a socket in one call; closed and negative descriptors.
+    std::array<pollfd, 4> mixed{{{pair.client.get(), POLLIN, 0}, {1, POLLOUT, 0}, {200, POLLIN, 0}, {-1, POLLIN, 0}}};
+    int ready = poll(mixed.data(), mixed.size(), 5000);
+    if (!check.need(ready == 2 && mixed[0].revents == 0 && mixed[1].revents == POLLOUT && mixed[2].revents == POLLNVAL &&
+                        mixed[3].revents == 0,
+                    "%d ready: %d %d %d %d", ready, mixed[0].revents, mixed[1].revents, mixed[2].revents, mixed[3].revents))
+        return;
+    // select() sleeps until the socket speaks, poll() until its time is over.
+    static int speaks;
+    speaks = pair.peer.get();
+    auto task = kernel::spawn(
+        "speaker",
+        [](void*) {
+            usleep(50'000);
+            (void)send(speaks, "x", 1, 0);
+        },
+        nullptr, kernel::kDefaultStackBytes, kernel::TaskLifetime::joinable);
+    if (!check.need(task, "no task")) return;
+    fd_set readable;
+    FD_ZERO(&readable);
+    FD_SET(pair.client.get(), &readable);
+    timeval limit{10, 0};
+    const std::int64_t start = milliseconds();
+    ready = select(pair.client.get() + 1, &readable, nullptr, nullptr, &limit);
+    const std::int64_t waited = milliseconds() - start;
+    kernel::join(**task);
+    if (!check.need(ready == 1 && FD_ISSET(pair.client.get(), &readable), "select gave %d", ready) ||
+        !check.need(waited >= 40 && waited < 5000, "it took %d ms", static_cast<int>(waited)))
+        return;
+    char byte = 0;
+    (void)recv(pair.client.get(), &byte, 1, 0);
+    const std::int64_t before = milliseconds();
+    ready = poll(mixed.data(), 1, 100);
+    const std::int64_t slept = milliseconds() - before;
+    (void)(check.need(ready == 0, "%d ready with nothing there", ready) &&
+           check.need(slept >= 100, "a wait of 100 ms took %d", static_cast<int>(slept)));
+}
+
+void receive_timeouts(Check& check) {
+    Socket receiver(SOCK_DGRAM, 0);
+    const sockaddr_in address = loopback(7004);
+    if (!check.need(bind(receiver.get(), plain(address), sizeof address) == 0, "bind: errno %d", errno)) return;
+    // Longer than the distance of the stack's own timers, which must not cut it short.
+    const timeval limit{1, 300'000};
+    setsockopt(receiver.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    const std::int64_t start = milliseconds();
+    char byte = 0;
+    const ssize_t count = recv(receiver.get(), &byte, 1, 0);
+    const std::int64_t waited = milliseconds() - start;
+    (void)(check.need(count < 0 && errno == EAGAIN, "recv gave %d, errno %d", static_cast<int>(count), errno) &&
+           check.need(waited >= 1300 && waited < 20'000, "1300 ms took %d", static_cast<int>(waited)));
+}
+
+void datagrams(Check& check) {
+    Socket receiver(SOCK_DGRAM, 0), sender(SOCK_DGRAM, 0);
+    const sockaddr_in address = loopback(7005);
+    if (!check.need(bind(receiver.get(), plain(address), sizeof address) == 0, "bind: errno %d", errno)) return;
+    std::array<unsigned char, 9000> sent, got;
+    for (std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{1472}, std::size_t{9000}}) {
+        for (std::size_t i = 0; i < size; ++i) sent[i] = pattern(i + size);
+        const ssize_t out = sendto(sender.get(), sent.data(), size, 0, plain(address), sizeof address);
+        if (!check.need(out == static_cast<ssize_t>(size), "sendto of %zu: errno %d", size, errno)) return;
+        sockaddr_in from{};
+        socklen_t length = sizeof from;
+        const ssize_t in = recvfrom(receiver.get(), got.data(), got.size(), 0, reinterpret_cast<sockaddr*>(&from), &length);
+        if (!check.need(in == out && std::equal(sent.begin(), sent.begin() + in, got.begin()), "%zu bytes came as %d", size,
+                        static_cast<int>(in)) ||
+            !check.need(from.sin_addr.s_addr == htonl(INADDR_LOOPBACK), "from somewhere else"))
+            return;
+    }
+}
+
+int closed_under;
+void wait_in_recv(void* result) {
+    char byte = 0;
+    *static_cast<ssize_t*>(result) = recv(closed_under, &byte, 1, 0);
+}
+void wait_in_accept(void* result) { *static_cast<ssize_t*>(result) = accept(closed_under, nullptr, nullptr); }
+
+/// One task waits in a call, another closes the descriptor: the call ends.
+void close_under(Check& check, Socket& socket, void (*waits)(void*)) {
+    ssize_t result = 0;
+    closed_under = socket.get();
+    auto task = kernel::spawn("waiter", waits, &result, kernel::kDefaultStackBytes, kernel::TaskLifetime::joinable);
+    if (!check.need(task, "no task")) return;
+    usleep(20'000);
+    socket.end();
+    kernel::join(**task);
+    (void)check.need(result < 0, "the waiting call gave %d", static_cast<int>(result));
+}
+
+void closing(Check& check) {
+    Pair pair(7006);
+    if (!pair.connected(check)) return;
+    close_under(check, pair.client, wait_in_recv);
+    if (check.failed()) return;
+    char byte = 0;
+    if (!check.need(recv(pair.peer.get(), &byte, 1, 0) == 0, "the other end saw no end")) return;
+    close_under(check, pair.server, wait_in_accept);
+    if (!check.need(recv(pair.peer.get(), &byte, 1, 0) == 0, "an accepted connection went with its server")) return;
+    (void)check.need(recv(200, &byte, 1, 0) < 0 && errno == EBADF && recv(1, &byte, 1, 0) < 0 && errno == ENOTSOCK, "errno %d", errno);
+}
+
+void closing_with_waiting(Check& check) {
+    Socket server(SOCK_STREAM, 0), first(SOCK_STREAM, 0), second(SOCK_STREAM, 0);
+    if (!listens(check, server, 7007)) return;
+    const sockaddr_in address = loopback(7007);
+    for (Socket* client : {&first, &second}) {
+        if (!check.need(connect(client->get(), plain(address), sizeof address) == 0, "connect: errno %d", errno)) return;
+    }
+    server.end();
+    char byte = 0;
+    (void)check.need(recv(first.get(), &byte, 1, 0) <= 0 && recv(second.get(), &byte, 1, 0) <= 0, "nobody closed the waiting connections");
+}
+
+void names(Check& check) {
+    addrinfo hints{};
+    hints.ai_family = AF_INET;
+    hints.ai_socktype = SOCK_STREAM;
+    addrinfo* list = nullptr;
+    if (!check.need(getaddrinfo("localhost", "80", &hints, &list) == 0 && list != nullptr, "localhost is not known")) return;
+    const auto* address = reinterpret_cast<const sockaddr_in*>(list->ai_addr);
+    std::array<char, INET_ADDRSTRLEN> text{};
+    inet_ntop(AF_INET, &address->sin_addr, text.data(), text.size());
+    const bool right = std::strcmp(text.data(), "127.0.0.1") == 0 && address->sin_port == htons(80);
+    freeaddrinfo(list);
+    (void)(check.need(right, "localhost is %s", text.data()) &&
+           check.need(ringside::net::ping("localhost", std::chrono::seconds(5)), "ping") &&
+           check.need_error(ringside::net::connect("no-such-name.invalid", 80), virtio::Error::not_found, "a name that nobody has"));
+}
+
+/// More connections than there are descriptors, one after another: each gives back what it took.
+void no_leaks(Check& check) {
+    Socket server(SOCK_STREAM, 0);
+    if (!listens(check, server, 7008)) return;
+    const sockaddr_in address = loopback(7008);
+    int lowest = -1;
+    for (int i = 0; i < 300; ++i) {
+        Socket client(SOCK_STREAM, 0);
+        if (i == 0) lowest = client.get();
+        if (!check.need(client.get() == lowest, "descriptor %d after %d connections, %d at first", client.get(), i, lowest)) return;
+        if (!check.need(connect(client.get(), plain(address), sizeof address) == 0, "connection %d: errno %d", i, errno)) return;
+        Socket peer(accept(server.get(), nullptr, nullptr));
+        char byte = 'x';
+        if (!check.need(send(client.get(), &byte, 1, 0) == 1 && recv(peer.get(), &byte, 1, 0) == 1, "connection %d: errno %d", i, errno))
+            return;
+    }
+}
+
+} // namespace
+
+void check_sockets() {
+    run("sockets.full_both_ways", full_both_ways);
+    run("sockets.without_waiting", without_waiting);
+    run("sockets.refused", refused);
+    run("sockets.poll_and_select", poll_and_select);
+    run("sockets.receive_timeouts", receive_timeouts);
+    run("sockets.datagrams", datagrams);
+    run("sockets.closing", closing);
+    run("sockets.closing_with_waiting", closing_with_waiting);
+    run("sockets.names", names);
+    run("sockets.no_leaks", no_leaks);
+}
+
+} // namespace selftest
