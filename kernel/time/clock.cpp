@@ -117,7 +117,9 @@ std::int64_t wall_clock_ns() noexcept {
 void arm_timer(std::uint64_t deadline_ns) noexcept {
     // A hundred years and more: the conversions below would run over their end.
     if (deadline_ns > kNever / 4) deadline_ns = kNever;
-    if (deadline_ns == armed_deadline && timer_idle.load(std::memory_order_acquire) == 0) return;
+    // One that is still to come and comes first will do: whoever it wakes looks at the clock and arms again. Waits that move their
+    // deadlines ahead all the time (a watchdog's) then cost no access to the timer, which under a hypervisor is an exit.
+    if (armed_deadline <= deadline_ns && deadline_ns != kNever && timer_idle.load(std::memory_order_acquire) == 0) return;
     armed_deadline = deadline_ns;
     timer_idle.store(deadline_ns == kNever ? 1 : 0, std::memory_order_relaxed);
     if (info.tsc_deadline) {
