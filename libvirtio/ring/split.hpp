@@ -115,7 +115,7 @@ public:
         if (id >= size_ && !mutant(2)) [[unlikely]]
             return break_ring(RingFault::used_id_out_of_range);
         const auto head = static_cast<std::uint16_t>(id);
-        Slot& slot = slots_[head];
+        const Slot& slot = slots_[head];
         if (slot.request == nullptr && !mutant(3)) [[unlikely]]
             return break_ring(RingFault::used_id_not_in_flight);
 

@@ -87,7 +87,7 @@ public:
     std::function<void(std::uint8_t status)> on_status;
     std::function<void()> on_config_read;
     std::function<void(std::size_t offset, unsigned width, std::uint32_t value)> on_config_write; // after the bytes have changed
-    bool refuse_features = false;                    // FEATURES_OK does not stick
+    bool refuse_features = false;                                                                 // FEATURES_OK does not stick
     std::uint64_t reset_reads = 0;                   // status reads that still show the old value after a reset
     bool gone = false;                               // vanished: every register reads all ones
     bool ignore_suppression = false;                 // interrupts although the driver asked for none
