@@ -204,11 +204,12 @@ private:
     void release_receive() noexcept;
     static void receive_complete(Request& request) noexcept;
     void received(ReceiveSlot& slot) noexcept;
-    void first_buffer(ReceiveSlot& slot) noexcept;
+    void first_of_many(ReceiveSlot& slot, std::uint32_t count) noexcept;
     void next_buffer(ReceiveSlot& slot) noexcept;
-    void deliver() noexcept;
-    void drop(std::uint64_t& reason) noexcept;
+    [[nodiscard]] std::uint64_t* judge(const NetHeader& header, std::uint32_t length, NetChecksum& checksum) noexcept;
+    void hand_up(std::span<const NetPiece> pieces, const NetHeader& header, std::uint32_t length) noexcept;
     void drop(ReceiveSlot& slot, std::uint64_t& reason) noexcept;
+    void drop_collected(std::uint64_t& reason) noexcept;
     void post(ReceiveSlot& slot) noexcept;
     void drop_incomplete() noexcept;
 

@@ -5,6 +5,11 @@
 
 namespace virtio {
 
+inline void NetDevice::post(ReceiveSlot& slot) noexcept {
+    // Without a sound queue the slot stays with us: recover() posts it.
+    if (fault_ == Error::none) static_cast<void>(receive_.add_fixed(static_cast<std::uint16_t>(slot.index), slot));
+}
+
 Result<> NetDevice::create_receive() noexcept {
     constexpr std::uint32_t kPage = 4096 - ReceivePool::kOffset;
     const std::uint32_t queue_size = receive_.size();
@@ -29,7 +34,7 @@ Result<> NetDevice::create_receive() noexcept {
         slot.owner = this;
         slot.complete = &NetDevice::receive_complete;
         receive_.fix_writable(static_cast<std::uint16_t>(i), pool_.segment(slot));
-        if (slot.place != ReceiveSlot::Place::client) post(slot);
+        if (!slot.lent) post(slot);
     }
     receive_.publish(); // announced by run()
     return {};
@@ -37,11 +42,7 @@ Result<> NetDevice::create_receive() noexcept {
 
 void NetDevice::release_receive() noexcept {
     bool abandoned = false;
-    for (std::uint32_t i = 0; i < pool_.count(); ++i) {
-        ReceiveSlot& slot = pool_[i];
-        abandoned = abandoned || slot.state == Request::State::abandoned;
-        if (slot.place != ReceiveSlot::Place::client) slot.place = ReceiveSlot::Place::idle;
-    }
+    for (std::uint32_t i = 0; i < pool_.count(); ++i) abandoned = abandoned || pool_[i].state == Request::State::abandoned;
     piece_count_ = pieces_wanted_ = pieces_to_skip_ = 0;
     if (abandoned)
         pool_.quarantine();
@@ -54,101 +55,123 @@ void NetDevice::receive_complete(Request& request) noexcept {
     slot.owner->received(slot);
 }
 
-void NetDevice::received(ReceiveSlot& slot) noexcept {
-    slot.place = ReceiveSlot::Place::driver;
-    if (slot.error != Error::none) [[unlikely]] { // ended by a reset
-        slot.place = ReceiveSlot::Place::idle;
-        return;
+namespace {
+
+/// The words of the device's header that matter, each read once.
+inline NetHeader read_header(const NetHeader& wire) noexcept {
+    NetHeader header;
+    header.flags = load_once(wire.flags);
+    header.gso_type = load_once(wire.gso_type);
+    if ((header.flags & net_header::kNeedsChecksum) != 0) { // NET-073
+        header.checksum_start.store(load_once(wire.checksum_start));
+        header.checksum_offset.store(load_once(wire.checksum_offset));
     }
-    if (pieces_to_skip_ != 0) [[unlikely]] {
-        --pieces_to_skip_;
-        post(slot);
-    } else if (pieces_wanted_ == 0) [[likely]] {
-        first_buffer(slot);
-    } else {
-        next_buffer(slot);
-    }
+    return header;
 }
 
-void NetDevice::first_buffer(ReceiveSlot& slot) noexcept {
-    std::byte* const data = pool_.data(slot);
-    const auto& wire = *reinterpret_cast<const NetHeader*>(data);
-    pieces_wanted_ = 1;
+} // namespace
+
+// By which counter a whole frame is dropped; null: it is good, and `checksum` says what to make of its sum.
+inline std::uint64_t* NetDevice::judge(const NetHeader& header, std::uint32_t length, NetChecksum& checksum) noexcept {
+    if (length > longest_frame_) [[unlikely]]
+        return &counters_.dropped_too_long;
+    // No receive segmentation offload was negotiated, tunnels included (NET-078 .. NET-082).
+    if (header.gso_type != net_header::kGsoNone) [[unlikely]]
+        return &counters_.dropped_segmentation;
+    if (header.flags == 0) return nullptr;
+    if ((header.flags & net_header::kNeedsChecksum) != 0) { // unknown bits are ignored (NET-070)
+        if (!checksum_in_) return &counters_.dropped_unexpected;
+        if ((header.flags & net_header::kUdpTunnelChecksum) != 0) return &counters_.dropped_checksum; // NET-083
+        // With RSC_INFO the two fields hold something else (NET-074).
+        const std::uint32_t end = std::uint32_t{header.checksum_start.load()} + header.checksum_offset.load() + 2;
+        if ((header.flags & net_header::kRscInfo) == 0 && end > length) return &counters_.dropped_checksum;
+        checksum = NetChecksum::partial;
+    } else if ((header.flags & net_header::kDataValid) != 0 && checksum_in_) {
+        checksum = NetChecksum::verified;
+    }
+    return nullptr;
+}
+
+// A whole frame, to the client or back to the device.
+inline void NetDevice::hand_up(std::span<const NetPiece> pieces, const NetHeader& header, std::uint32_t length) noexcept {
+    NetFrame frame{pieces, length, NetChecksum::unknown};
+    std::uint64_t* reason = judge(header, length, frame.checksum);
+    const NetClient& client = options_.client;
+    if (client.received == nullptr && reason == nullptr) [[unlikely]]
+        reason = &counters_.dropped_no_client;
+    if (reason != nullptr) [[unlikely]] {
+        ++*reason;
+        for (const NetPiece& piece : pieces) post(pool_[piece.token]);
+        return;
+    }
+    ++counters_.received_frames;
+    counters_.received_bytes += length;
+    receive_.counters().bytes += length;
+    for (const NetPiece& piece : pieces) pool_[piece.token].lent = true;
+    client.received(client.context, frame);
+}
+
+void NetDevice::received(ReceiveSlot& slot) noexcept {
+    if (slot.error != Error::none) [[unlikely]]
+        return; // ended by a reset
+    if ((pieces_wanted_ | pieces_to_skip_) != 0) [[unlikely]]
+        return next_buffer(slot);
+    const auto& wire = *reinterpret_cast<const NetHeader*>(slot.data);
     if (mergeable_ && slot.length >= sizeof(NetHeader)) { // without MRG_RXBUF the field may hold garbage
-        pieces_wanted_ = load_once(wire.buffer_count);
-        if (pieces_wanted_ == 0 || pieces_wanted_ > most_pieces_) [[unlikely]] {
-            // More than a frame can need, but possible: skip them all. More than there are buffers: nonsense, skip nothing.
-            if (pieces_wanted_ > pool_.count()) pieces_wanted_ = 0;
-            pieces_to_skip_ = pieces_wanted_ == 0 ? 0 : pieces_wanted_ - 1;
-            pieces_wanted_ = 0;
-            return drop(slot, counters_.dropped_buffer_count);
-        }
+        const std::uint16_t count = load_once(wire.buffer_count);
+        if (count != 1) [[unlikely]]
+            return first_of_many(slot, count);
     }
-    // The device's claim: the header and an Ethernet header at least, the lent buffer at most; all of it if the frame goes on.
-    pieces_[0] = {data + sizeof(NetHeader), slot.length - static_cast<std::uint32_t>(sizeof(NetHeader)), slot.index};
-    piece_count_ = 1;
-    if (slot.length_clamped || (pieces_wanted_ > 1 && slot.length != pool_.capacity())) [[unlikely]]
-        return drop(counters_.dropped_length);
+    // The device's claim: the header and an Ethernet header at least, the lent buffer at most.
+    if (slot.length_clamped) [[unlikely]]
+        return drop(slot, counters_.dropped_length);
     if (slot.length < sizeof(NetHeader) + kEthernetHeader) [[unlikely]]
-        return drop(counters_.dropped_runt);
-    frame_header_.flags = load_once(wire.flags);
-    frame_header_.gso_type = load_once(wire.gso_type);
-    if ((frame_header_.flags & net_header::kNeedsChecksum) != 0) { // NET-073
-        frame_header_.checksum_start.store(load_once(wire.checksum_start));
-        frame_header_.checksum_offset.store(load_once(wire.checksum_offset));
+        return drop(slot, counters_.dropped_runt);
+    const NetPiece piece{slot.data + sizeof(NetHeader), slot.length - static_cast<std::uint32_t>(sizeof(NetHeader)), slot.index};
+    hand_up({&piece, 1}, read_header(wire), piece.length);
+}
+
+// A frame over several buffers begins, or so the device says.
+void NetDevice::first_of_many(ReceiveSlot& slot, std::uint32_t count) noexcept {
+    if (count == 0 || count > most_pieces_) {
+        // More than a frame can need, but possible: skip them all. More than there are buffers: nonsense, skip nothing.
+        pieces_to_skip_ = count == 0 || count > pool_.count() ? 0 : count - 1;
+        return drop(slot, counters_.dropped_buffer_count);
     }
-    frame_length_ = pieces_[0].length;
-    if (pieces_wanted_ == 1) [[likely]]
-        deliver();
+    if (slot.length_clamped || slot.length != pool_.capacity()) {
+        pieces_to_skip_ = count - 1;
+        return drop(slot, counters_.dropped_length);
+    }
+    frame_header_ = read_header(*reinterpret_cast<const NetHeader*>(slot.data));
+    frame_length_ = slot.length - static_cast<std::uint32_t>(sizeof(NetHeader));
+    pieces_[0] = {slot.data + sizeof(NetHeader), frame_length_, slot.index};
+    piece_count_ = 1;
+    pieces_wanted_ = count;
 }
 
 void NetDevice::next_buffer(ReceiveSlot& slot) noexcept {
-    pieces_[piece_count_++] = {pool_.data(slot), slot.length, slot.index};
+    if (pieces_to_skip_ != 0) {
+        --pieces_to_skip_;
+        return post(slot);
+    }
+    pieces_[piece_count_++] = {slot.data, slot.length, slot.index};
     frame_length_ += slot.length;
     const bool last = piece_count_ == pieces_wanted_;
     // All buffers but the last are filled to the end (VIRTIO 1.4, 5.1.6.4.1).
-    if (slot.length_clamped || slot.length == 0 || (!last && slot.length != pool_.capacity())) return drop(counters_.dropped_length);
-    if (last) deliver();
-}
-
-void NetDevice::deliver() noexcept {
-    NetFrame frame;
-    frame.length = frame_length_;
-    if (frame.length > longest_frame_) [[unlikely]]
-        return drop(counters_.dropped_too_long);
-    // No receive segmentation offload was negotiated, tunnels included (NET-078 .. NET-082).
-    if (frame_header_.gso_type != net_header::kGsoNone) [[unlikely]]
-        return drop(counters_.dropped_segmentation);
-    const std::uint8_t flags = frame_header_.flags; // unknown bits are ignored (NET-070)
-    if ((flags & net_header::kNeedsChecksum) != 0) {
-        if (!checksum_in_) return drop(counters_.dropped_unexpected);
-        if ((flags & net_header::kUdpTunnelChecksum) != 0) return drop(counters_.dropped_checksum); // NET-083
-        // With RSC_INFO the two fields hold something else (NET-074).
-        const std::uint32_t end = std::uint32_t{frame_header_.checksum_start.load()} + frame_header_.checksum_offset.load() + 2;
-        if ((flags & net_header::kRscInfo) == 0 && end > frame.length) return drop(counters_.dropped_checksum);
-        frame.checksum = NetChecksum::partial;
-    } else if ((flags & net_header::kDataValid) != 0 && checksum_in_) {
-        frame.checksum = NetChecksum::verified;
-    }
-    const NetClient& client = options_.client;
-    if (client.received == nullptr) [[unlikely]]
-        return drop(counters_.dropped_no_client);
-    ++counters_.received_frames;
-    counters_.received_bytes += frame.length;
-    receive_.counters().bytes += frame.length;
-    frame.pieces = {pieces_.data(), piece_count_};
-    for (unsigned i = 0; i < piece_count_; ++i) pool_[pieces_[i].token].place = ReceiveSlot::Place::client;
-    piece_count_ = pieces_wanted_ = 0;
-    client.received(client.context, frame); // no second frame is put together before it returns
+    if (slot.length_clamped || slot.length == 0 || (!last && slot.length != pool_.capacity()))
+        return drop_collected(counters_.dropped_length);
+    if (!last) return;
+    const std::span<const NetPiece> pieces{pieces_.data(), piece_count_};
+    piece_count_ = pieces_wanted_ = 0; // no second frame is put together before the client returns
+    hand_up(pieces, frame_header_, frame_length_);
 }
 
 // Gives back what was collected and lets the rest of the frame pass by.
-void NetDevice::drop(std::uint64_t& reason) noexcept {
+void NetDevice::drop_collected(std::uint64_t& reason) noexcept {
     ++reason;
     pieces_to_skip_ = pieces_wanted_ - piece_count_;
-    pieces_wanted_ = 0;
     for (unsigned i = 0; i < piece_count_; ++i) post(pool_[pieces_[i].token]);
-    piece_count_ = 0;
+    piece_count_ = pieces_wanted_ = 0;
 }
 
 void NetDevice::drop(ReceiveSlot& slot, std::uint64_t& reason) noexcept {
@@ -158,14 +181,8 @@ void NetDevice::drop(ReceiveSlot& slot, std::uint64_t& reason) noexcept {
 
 // The device shows all buffers of a frame together (VIRTIO 1.4, 5.1.6.4.1): with the used ring empty, the rest will never come.
 void NetDevice::drop_incomplete() noexcept {
-    if (pieces_wanted_ != 0) drop(counters_.dropped_incomplete);
+    if (pieces_wanted_ != 0) drop_collected(counters_.dropped_incomplete);
     pieces_to_skip_ = 0;
-}
-
-void NetDevice::post(ReceiveSlot& slot) noexcept {
-    // A broken queue takes nothing: recover() posts it.
-    const bool posted = fault_ == Error::none && receive_.add_fixed(static_cast<std::uint16_t>(slot.index), slot);
-    slot.place = posted ? ReceiveSlot::Place::device : ReceiveSlot::Place::idle;
 }
 
 void NetDevice::recycle(std::uint32_t token) noexcept {

@@ -33,6 +33,7 @@ Result<> ReceivePool::create(Platform& platform, DmaDomain& domain, std::uint32_
     for (std::uint32_t i = 0; i < count; ++i) {
         slots[i] = {};
         slots[i].index = i;
+        slots[i].data = memory_.data + std::size_t{stride} * i + kOffset;
     }
     return {};
 }
@@ -49,7 +50,7 @@ void ReceivePool::free_now() noexcept {
 void ReceivePool::release() noexcept {
     if (slots_ == nullptr) return;
     lent_ = 0;
-    for (std::uint32_t i = 0; i < count_; ++i) lent_ += slots_[i].place == ReceiveSlot::Place::client ? 1 : 0;
+    for (std::uint32_t i = 0; i < count_; ++i) lent_ += slots_[i].lent ? 1 : 0;
     if (lent_ == 0)
         free_now();
     else

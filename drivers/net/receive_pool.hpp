@@ -1,5 +1,5 @@
 // The receive buffers of one network device: one allocation cut into slots of equal size, and for each slot the request that lends
-// it to the device. A slot is with the device, idle, or lent to the client above; memory outlives the device while any is lent.
+// it to the device. A slot is with the device, with the driver, or lent to the client above; memory outlives the device while any is lent.
 // Owned by NetDevice; its context only.
 //
 //     pool.create(platform, domain, wanted, bytes_per_slot);
@@ -19,11 +19,10 @@ namespace virtio {
 class NetDevice;
 
 struct ReceiveSlot : Request {
-    enum class Place : std::uint8_t { idle, device, driver, client };
-
     NetDevice* owner = nullptr;
+    std::byte* data = nullptr;
     std::uint32_t index = 0;
-    Place place = Place::idle;
+    bool lent = false; // to the client
 };
 
 class ReceivePool {
@@ -45,18 +44,15 @@ public:
     void quarantine() noexcept;
     /// The client returns a slot. False: it was not lent.
     [[nodiscard]] bool give_back(std::uint32_t index) noexcept {
-        if (index >= count_ || slots_[index].place != ReceiveSlot::Place::client) [[unlikely]]
+        if (index >= count_ || !slots_[index].lent) [[unlikely]]
             return false;
-        slots_[index].place = ReceiveSlot::Place::idle;
+        slots_[index].lent = false;
         if (released_) [[unlikely]]
             last_ones_back();
         return true;
     }
 
     [[nodiscard]] ReceiveSlot& operator[](std::uint32_t index) noexcept { return slots_[index]; }
-    [[nodiscard]] std::byte* data(const ReceiveSlot& slot) const noexcept {
-        return memory_.data + std::size_t{stride_} * slot.index + kOffset;
-    }
     [[nodiscard]] Segment segment(const ReceiveSlot& slot) const noexcept {
         return memory_.segment(std::size_t{stride_} * slot.index + kOffset, capacity_);
     }

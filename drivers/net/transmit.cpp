@@ -13,6 +13,43 @@ constexpr std::uint16_t kFarAhead = 0x8000; // completions; half of what an inde
 
 } // namespace
 
+inline NetDevice::TransmitSlot* NetDevice::take(FreeList& list) noexcept {
+    if (list.head == kNoSlot) return nullptr;
+    TransmitSlot& slot = slots_[list.head];
+    list.head = slot.next;
+    return &slot;
+}
+
+inline void NetDevice::put(TransmitSlot& slot) noexcept {
+    FreeList& list = slot.index < copy_slots_ ? free_copies_ : free_;
+    slot.next = list.head;
+    list.head = slot.index;
+}
+
+inline void NetDevice::reclaim_if_short() noexcept {
+    if (transmit_.room() < transmit_.size() / 2) reclaim();
+}
+
+// One or more segments on their way. The slot is put back by the caller where this fails.
+inline Result<> NetDevice::send(TransmitSlot& slot, std::span<const Segment> segments, std::size_t length) noexcept {
+    Result<> added;
+    if (fixed_transmit_) [[likely]] {
+        if (segments.size() == 1) [[likely]]
+            transmit_.fix_readable(slot.index, segments[0]);
+        else
+            added = transmit_.fix_table(slot.index, segments);
+        if (added) added = transmit_.add_fixed(slot.index, slot);
+    } else {
+        added = transmit_.add(segments, {}, slot);
+    }
+    if (!added) [[unlikely]]
+        return added;
+    ++counters_.transmitted_frames;
+    counters_.transmitted_bytes += length;
+    transmit_.counters().bytes += length;
+    return {};
+}
+
 Result<> NetDevice::create_transmit() noexcept {
     slot_count_ = transmit_.size();
     fixed_transmit_ = device_.features().has(RingFeature::indirect_desc);
@@ -74,20 +111,7 @@ void NetDevice::release_transmit() noexcept {
     room_wanted_ = false;
 }
 
-NetDevice::TransmitSlot* NetDevice::take(FreeList& list) noexcept {
-    if (list.head == kNoSlot) return nullptr;
-    TransmitSlot& slot = slots_[list.head];
-    list.head = slot.next;
-    return &slot;
-}
-
-void NetDevice::put(TransmitSlot& slot) noexcept {
-    FreeList& list = slot.index < copy_slots_ ? free_copies_ : free_;
-    slot.next = list.head;
-    list.head = slot.index;
-}
-
-NetHeader NetDevice::header_for(const std::optional<ChecksumRequest>& checksum) noexcept {
+inline NetHeader NetDevice::header_for(const std::optional<ChecksumRequest>& checksum) noexcept {
     NetHeader header; // NET-020, NET-048, NET-060, NET-061: all zero but what follows
     if (checksum) {
         header.flags = net_header::kNeedsChecksum;
@@ -171,25 +195,6 @@ Result<> NetDevice::transmit(const NetTransmit& frame) noexcept {
     return {};
 }
 
-Result<> NetDevice::send(TransmitSlot& slot, std::span<const Segment> segments, std::size_t length) noexcept {
-    Result<> added;
-    if (fixed_transmit_) [[likely]] {
-        if (segments.size() == 1) [[likely]]
-            transmit_.fix_readable(slot.index, segments[0]);
-        else
-            added = transmit_.fix_table(slot.index, segments);
-        if (added) added = transmit_.add_fixed(slot.index, slot);
-    } else {
-        added = transmit_.add(segments, {}, slot);
-    }
-    if (!added) [[unlikely]]
-        return added;
-    ++counters_.transmitted_frames;
-    counters_.transmitted_bytes += length;
-    transmit_.counters().bytes += length;
-    return {};
-}
-
 Result<> NetDevice::map_fragment(TransmitSlot& slot, std::span<const std::byte> bytes, std::span<Segment> segments,
                                  std::size_t& used) noexcept {
     while (!bytes.empty()) {
@@ -223,10 +228,6 @@ void NetDevice::transmit_complete(Request& request) noexcept {
     --device.frames_lent_;
     const NetClient& client = device.options_.client;
     if (client.transmitted != nullptr) client.transmitted(client.context, cookie);
-}
-
-void NetDevice::reclaim_if_short() noexcept {
-    if (transmit_.room() < transmit_.size() / 2) reclaim();
 }
 
 unsigned NetDevice::reclaim() noexcept {
