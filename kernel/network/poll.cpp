@@ -2,6 +2,7 @@
 // notifies the same semaphore, so that one wait serves a mix. Task context only.
 #include <poll.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -95,7 +96,9 @@ private:
             PollSource* source = slots_[i].file == nullptr ? nullptr : slots_[i].file->poll_source();
             slots_[i].waiter.semaphore = &semaphore;
             slots_[i].waiter.notified = false;
-            if (source != nullptr) source->add(slots_[i].waiter);
+            if (source == nullptr) continue;
+            source->add(slots_[i].waiter);
+            if (source->look_every_ns() != 0) deadline = std::min(deadline, now_ns() + source->look_every_ns());
         }
         int result = 0;
         if (socket_count_ > 0) {

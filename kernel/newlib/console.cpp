@@ -19,8 +19,9 @@ namespace {
 /// The 16550, until something better is there. Nothing interrupts for it: a reader looks 50 times a second.
 class SerialConsole final : public Console {
 public:
+    constexpr SerialConsole() noexcept : Console(kLookNs) {}
+
     virtio::Result<std::size_t> read(std::span<char> into, std::uint64_t deadline_ns) override {
-        constexpr std::uint64_t kLookNs = 20'000'000;
         for (;;) {
             std::size_t count = 0;
             while (count < into.size()) {
@@ -48,6 +49,8 @@ public:
     }
 
 private:
+    static constexpr std::uint64_t kLookNs = 20'000'000;
+
     mutable int peeked_ = -1;
 };
 
@@ -62,23 +65,14 @@ public:
         if (into.empty()) return 0;
         MutexLock lock(reading_);
         while (!editor_.complete()) {
+            const bool raw = the_mode == ConsoleMode::raw;
+            if (raw && !ahead_.empty()) return ahead_.take(into);
             Console& from = console();
             if (blocking == Blocking::never && !from.readable()) return -EAGAIN;
-            std::array<char, 128> typed;
-            const bool raw = the_mode == ConsoleMode::raw;
-            auto count = from.read(raw ? into : std::span(typed));
-            if (!count) {
-                if (&from != &console()) continue; // another console was set meanwhile
-                return count.error() == virtio::Error::closed ? 0 : -EIO;
-            }
-            if (raw) return static_cast<long>(*count);
-            for (std::size_t i = 0; i < *count; ++i) {
-                editor_.type(typed[i], [&](std::string_view text) { print(from, text); });
-                if (!editor_.complete()) continue;
-                // What was typed ahead is fed when this line has been read.
-                ahead_.fill({typed.data() + i + 1, *count - i - 1});
-                break;
-            }
+            const auto count = raw ? from.read(into) : gather(from);
+            if (count && raw) return static_cast<long>(*count);
+            if (count || &from != &console()) continue; // or another console was set meanwhile
+            return count.error() == virtio::Error::closed ? 0 : -EIO;
         }
         const std::size_t count = editor_.take(into);
         while (!editor_.complete() && !ahead_.empty()) editor_.type(ahead_.take(), [](std::string_view text) { print(console(), text); });
@@ -101,8 +95,15 @@ public:
     [[nodiscard]] bool terminal() const override { return true; }
     [[nodiscard]] short ready() override {
         short events = console().writable() ? kWritable : short{0};
-        if (editor_.complete() || console().readable()) events = static_cast<short>(events | kReadable);
-        return events;
+        bool readable = console().readable();
+        if (readable && the_mode == ConsoleMode::line && reading_.try_lock()) {
+            // A part of a line is not readable yet: take what is there to see whether it is a whole one. The end shows in read().
+            while (!editor_.complete() && console().readable() && gather(console())) {
+            }
+            readable = editor_.complete() || console().readable();
+            reading_.unlock();
+        }
+        return readable || editor_.complete() ? static_cast<short>(events | kReadable) : events;
     }
     [[nodiscard]] PollSource* poll_source() override { return &console().poll_source; }
 
@@ -116,7 +117,26 @@ private:
         }
         [[nodiscard]] bool empty() const noexcept { return first == last; }
         char take() noexcept { return bytes[first++]; }
+        long take(std::span<char> into) noexcept {
+            std::size_t count = 0;
+            while (count < into.size() && !empty()) into[count++] = take();
+            return static_cast<long>(count);
+        }
     };
+
+    /// Feeds the line editor with what the console has, waiting if that is nothing; what follows a complete line is kept for later.
+    virtio::Result<std::size_t> gather(Console& from) {
+        std::array<char, 128> typed;
+        auto count = from.read(typed);
+        for (std::size_t i = 0; count && i < *count; ++i) {
+            if (editor_.complete()) {
+                ahead_.fill({typed.data() + i, *count - i});
+                break;
+            }
+            editor_.type(typed[i], [&](std::string_view text) { print(from, text); });
+        }
+        return count;
+    }
 
     /// Newlines become CR LF. A console whose host side is gone swallows the rest.
     static void print(Console& to, std::string_view text) {

@@ -38,6 +38,8 @@ public:
     PollSource poll_source;
 
 protected:
+    constexpr Console() noexcept = default;
+    constexpr explicit Console(std::uint64_t look_every_ns) noexcept : poll_source(look_every_ns) {}
     ~Console() = default;
 };
 

@@ -5,6 +5,8 @@
 //     source.notify();
 #pragma once
 
+#include <cstdint>
+
 #include "kernel/task/list.hpp"
 #include "kernel/task/semaphore.hpp"
 
@@ -17,6 +19,11 @@ struct PollWaiter : ListNode<PollWaiter> {
 
 class PollSource {
 public:
+    constexpr PollSource() noexcept = default;
+    /// For something that nobody announces: whoever polls looks again after this many nanoseconds.
+    constexpr explicit PollSource(std::uint64_t look_every_ns) noexcept : look_every_ns_(look_every_ns) {}
+    [[nodiscard]] std::uint64_t look_every_ns() const noexcept { return look_every_ns_; }
+
     void add(PollWaiter& waiter) noexcept { waiters_.push_back(waiter); }
     void remove(PollWaiter& waiter) noexcept { waiters_.remove(waiter); }
     void notify() noexcept {
@@ -31,6 +38,7 @@ private:
     }
 
     List<PollWaiter> waiters_;
+    std::uint64_t look_every_ns_ = 0;
 };
 
 } // namespace kernel
