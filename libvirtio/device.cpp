@@ -150,7 +150,8 @@ Result<> Device::add_queue(std::uint16_t index, Virtqueue& queue, const QueueOpt
         queue.destroy(Error::queue_unavailable);
         return fail(grant ? Error::interrupt_unavailable : grant.error());
     }
-    queue.connect(grant->doorbell, grant->vector);
+    const bool own_vector = mode_ == InterruptMode::message_per_queue && grant->vector != 0;
+    queue.connect(grant->doorbell, grant->vector, own_vector ? VectorUse::own : VectorUse::shared);
     queues_[queue_count_++] = &queue;
     return {};
 }

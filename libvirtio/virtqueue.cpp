@@ -69,6 +69,12 @@ unsigned Virtqueue::poll(unsigned budget) noexcept {
         if (taken.request->complete != nullptr) taken.request->complete(*taken.request);
     }
     counters_.completions += done;
+    if (const std::uint32_t announced = announced_.load(std::memory_order_relaxed); announced != heard_) {
+        const std::uint32_t fresh = announced - heard_;
+        heard_ = announced;
+        if (own_vector_ || done != 0) counters_.interrupts += fresh;
+        if (own_vector_ && done == 0) counters_.spurious_interrupts += fresh;
+    }
     if (done != 0 && room_waiter_ != nullptr) {
         RoomWaiter* waiter = room_waiter_;
         room_waiter_ = nullptr;

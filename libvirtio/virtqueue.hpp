@@ -10,6 +10,7 @@
 //     if (queue.arm_interrupts()) poll again;               // else sleep until the queue's event is marked
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 
@@ -35,15 +36,18 @@ struct QueueOptions {
 struct QueueCounters {
     std::uint64_t requests = 0;
     std::uint64_t completions = 0;
-    std::uint64_t bytes = 0; // lent in requests
+    std::uint64_t bytes = 0; // of payload; the driver counts it, without its headers
     std::uint64_t kicks = 0;
-    std::uint64_t kicks_suppressed = 0; // published, but the device did not want to hear
-    std::uint64_t interrupts = 0;
-    std::uint64_t spurious_interrupts = 0;
+    std::uint64_t kicks_suppressed = 0;    // published, but the device did not want to hear
+    std::uint64_t interrupts = 0;          // that announced this queue; one for several queues counts where something was found
+    std::uint64_t spurious_interrupts = 0; // of this queue alone, and nothing was found
     std::uint64_t ring_full = 0;
     std::uint64_t errors = 0; // requests refused or ended without an answer
     std::uint64_t watchdog_rescues = 0;
 };
+
+/// Whether a queue's interrupt vector announces that queue alone.
+enum class VectorUse : std::uint8_t { shared, own };
 
 /// Somebody who wants to hear when a full queue has room again.
 struct RoomWaiter {
@@ -88,12 +92,6 @@ public:
         } else {
             ++counters_.kicks_suppressed;
         }
-    }
-    /// Rings the doorbell though the device did not ask: it may have forgotten buffers that it was told of.
-    void kick_always() noexcept {
-        if (!started_) return;
-        doorbell_.ring(ring_.available_index());
-        ++counters_.kicks;
     }
     /// publish() and kick_if_needed().
     void kick() noexcept {
@@ -142,10 +140,13 @@ public:
     [[nodiscard]] DmaAddress descriptor_address() const noexcept { return memory_.address; }
     [[nodiscard]] DmaAddress driver_address() const noexcept { return memory_.address + split_layout(size()).driver; }
     [[nodiscard]] DmaAddress device_address() const noexcept { return memory_.address + split_layout(size()).device; }
-    void connect(const Doorbell& doorbell, std::uint16_t vector) noexcept {
+    void connect(const Doorbell& doorbell, std::uint16_t vector, VectorUse use = VectorUse::shared) noexcept {
         doorbell_ = doorbell;
         vector_ = vector;
+        own_vector_ = use == VectorUse::own;
     }
+    /// Interrupt context: an interrupt for this queue, perhaps for others too. Counted by the next poll(); touches no ring.
+    void announce() noexcept { announced_.fetch_add(1, std::memory_order_relaxed); }
     /// From here on kicks reach the device: never before DRIVER_OK. What was published earlier is announced now.
     void start() noexcept {
         started_ = true;
@@ -181,6 +182,9 @@ private:
     std::uint32_t generation_ = 0;
     std::uint16_t index_ = 0;
     std::uint16_t vector_ = 0xffff;
+    bool own_vector_ = false;
+    std::atomic<std::uint32_t> announced_{0}; // by interrupts, ever
+    std::uint32_t heard_ = 0;                 // of these, by poll()
     bool started_ = false;
     bool lazy_ = false;
 };

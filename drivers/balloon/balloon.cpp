@@ -172,6 +172,7 @@ Result<> BalloonDevice::send(Virtqueue& queue, Lane& lane, std::size_t offset, s
     copy_bytes(lane.data, numbers.data(), numbers.size_bytes());
     const Segment segment = memory_.segment(offset, static_cast<std::uint32_t>(numbers.size_bytes()));
     if (const Result<> added = queue.add({&segment, 1}, {}, lane); !added) return added;
+    queue.counters().bytes += numbers.size_bytes();
     lane.count = static_cast<std::uint32_t>(numbers.size());
     lane.busy = true;
     queue.kick();
@@ -232,6 +233,7 @@ void BalloonDevice::offer_statistics() noexcept {
     }
     const Segment segment = memory_.segment(kStatisticsOffset, static_cast<std::uint32_t>(at));
     if (!statistics_queue_.add({&segment, 1}, {}, statistics_)) return; // BALLOON-019: refused while one is in flight
+    statistics_queue_.counters().bytes += at;
     statistics_due_ = false;
     statistics_queue_.kick(); // BALLOON-021
 }
@@ -248,6 +250,7 @@ Result<> BalloonDevice::report(std::span<const Segment> pieces) noexcept {
     if (report_request_.busy) return fail(Error::busy);
     if (pieces.empty() || pieces.size() > report_limit()) return fail(Error::invalid_argument);
     if (const Result<> added = report_queue_.add({}, pieces, report_request_); !added) return added;
+    for (const Segment& piece : pieces) report_queue_.counters().bytes += piece.length;
     report_request_.busy = true;
     report_queue_.kick();
     return {};

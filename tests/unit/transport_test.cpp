@@ -9,7 +9,7 @@
 #include "drivers/bus/pci_bus.hpp"
 #include "libvirtio/transport/mmio.hpp"
 #include "libvirtio/transport/pci_modern.hpp"
-#include "support/fake_device.hpp"
+#include "tests/unit/support/fake_device.hpp"
 
 using namespace virtio;
 
