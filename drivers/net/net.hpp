@@ -230,7 +230,15 @@ private:
     void unmap(TransmitSlot& slot) noexcept;
     [[nodiscard]] Result<> map_fragment(TransmitSlot& slot, std::span<const std::byte> bytes, std::span<Segment> segments,
                                         std::size_t& used) noexcept;
-    [[nodiscard]] Result<> send(TransmitSlot& slot, std::span<const Segment> segments, std::size_t length) noexcept;
+    [[nodiscard]] Result<> send(TransmitSlot& slot, const Segment& segment, std::size_t length) noexcept;
+    [[nodiscard]] Result<> send_many(TransmitSlot& slot, std::span<const Segment> segments, std::size_t length) noexcept;
+    [[nodiscard]] Result<> send_fragments(TransmitSlot& slot, const NetTransmit& frame, std::span<const std::byte> first,
+                                          const NetHeader& header, std::size_t length) noexcept;
+    void count(std::size_t length) noexcept {
+        ++counters_.transmitted_frames;
+        counters_.transmitted_bytes += length;
+        transmit_.counters().bytes += length;
+    }
     [[nodiscard]] static NetHeader header_for(const std::optional<ChecksumRequest>& checksum) noexcept;
     void reclaim_if_short() noexcept;
     unsigned reclaim() noexcept;

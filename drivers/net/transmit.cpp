@@ -30,24 +30,27 @@ inline void NetDevice::reclaim_if_short() noexcept {
     if (transmit_.room() < transmit_.size() / 2) reclaim();
 }
 
-// One or more segments on their way. The slot is put back by the caller where this fails.
-inline Result<> NetDevice::send(TransmitSlot& slot, std::span<const Segment> segments, std::size_t length) noexcept {
+// One descriptor on its way: what nearly every frame is, so without a call in between. Where it fails, the caller puts the slot back.
+[[gnu::always_inline]] inline Result<> NetDevice::send(TransmitSlot& slot, const Segment& segment, std::size_t length) noexcept {
+    if (!fixed_transmit_) [[unlikely]]
+        return send_many(slot, {&segment, 1}, length);
+    transmit_.fix_readable(slot.index, segment);
+    const Result<> added = transmit_.add_fixed(slot.index, slot);
+    if (added) [[likely]]
+        count(length);
+    return added;
+}
+
+Result<> NetDevice::send_many(TransmitSlot& slot, std::span<const Segment> segments, std::size_t length) noexcept {
     Result<> added;
-    if (fixed_transmit_) [[likely]] {
-        if (segments.size() == 1) [[likely]]
-            transmit_.fix_readable(slot.index, segments[0]);
-        else
-            added = transmit_.fix_table(slot.index, segments);
+    if (fixed_transmit_) {
+        added = transmit_.fix_table(slot.index, segments);
         if (added) added = transmit_.add_fixed(slot.index, slot);
     } else {
         added = transmit_.add(segments, {}, slot);
     }
-    if (!added) [[unlikely]]
-        return added;
-    ++counters_.transmitted_frames;
-    counters_.transmitted_bytes += length;
-    transmit_.counters().bytes += length;
-    return {};
+    if (added) count(length);
+    return added;
 }
 
 Result<> NetDevice::create_transmit() noexcept {
@@ -142,7 +145,7 @@ Result<> NetDevice::transmit(std::span<const std::byte> frame, std::optional<Che
     slot->lent = false;
     slot->mapped = 0;
     const Segment segment = copies_.segment(offset, static_cast<std::uint32_t>(sizeof(header) + frame.size()));
-    const Result<> sent = send(*slot, {&segment, 1}, frame.size());
+    const Result<> sent = send(*slot, segment, frame.size());
     if (!sent) [[unlikely]]
         put(*slot);
     return sent;
@@ -168,31 +171,45 @@ Result<> NetDevice::transmit(const NetTransmit& frame) noexcept {
         return fail(Error::ring_full);
     }
     slot->mapped = 0;
-    std::array<Segment, kMostSegments> segments;
-    std::size_t used = 0;
+    slot->cookie = frame.cookie;
+    slot->lent = true;
     const NetHeader header = header_for(frame.checksum);
     std::span<const std::byte> first = frame.fragments[0];
-    if (frame.headroom >= sizeof(NetHeader)) {
+    const bool in_front = frame.headroom >= sizeof(NetHeader);
+    if (in_front) {
         // The headroom is lent with the frame: the header stands in front of the payload, in one descriptor.
         first = {first.data() - sizeof(NetHeader), first.size() + sizeof(NetHeader)};
         copy_bytes(const_cast<std::byte*>(first.data()), &header, sizeof(header));
-    } else {
-        const std::size_t offset = kHeaderStride * slot->index;
-        copy_bytes(headers_.data + offset, &header, sizeof(header));
-        segments[used++] = headers_.segment(offset, sizeof(header));
     }
-    Result<> done = map_fragment(*slot, first, segments, used);
-    for (std::size_t i = 1; done && i < frame.fragments.size(); ++i) done = map_fragment(*slot, frame.fragments[i], segments, used);
-    slot->cookie = frame.cookie;
-    slot->lent = true;
-    if (done) done = send(*slot, {segments.data(), used}, length);
-    if (!done) [[unlikely]] {
+    Result<> sent;
+    if (in_front && frame.fragments.size() == 1 && domain_->direct()) [[likely]] {
+        const Result<DmaMapping> mapping = domain_->map(first.data(), first.size(), DmaDirection::to_device);
+        sent = send(*slot, {mapping->address, static_cast<std::uint32_t>(first.size())}, length); // a direct domain maps all of it
+    } else {
+        sent = send_fragments(*slot, frame, first, header, length);
+    }
+    if (!sent) [[unlikely]] {
         unmap(*slot);
         put(*slot);
-        return done;
+        return sent;
     }
     ++frames_lent_;
     return {};
+}
+
+Result<> NetDevice::send_fragments(TransmitSlot& slot, const NetTransmit& frame, std::span<const std::byte> first, const NetHeader& header,
+                                   std::size_t length) noexcept {
+    std::array<Segment, kMostSegments> segments;
+    std::size_t used = 0;
+    if (first.size() == frame.fragments[0].size()) { // the header is not in front
+        const std::size_t offset = kHeaderStride * slot.index;
+        copy_bytes(headers_.data + offset, &header, sizeof(header));
+        segments[used++] = headers_.segment(offset, sizeof(header));
+    }
+    Result<> done = map_fragment(slot, first, segments, used);
+    for (std::size_t i = 1; done && i < frame.fragments.size(); ++i) done = map_fragment(slot, frame.fragments[i], segments, used);
+    if (!done) return done;
+    return used == 1 ? send(slot, segments[0], length) : send_many(slot, {segments.data(), used}, length);
 }
 
 Result<> NetDevice::map_fragment(TransmitSlot& slot, std::span<const std::byte> bytes, std::span<Segment> segments,

@@ -278,6 +278,69 @@ TEST_CASE("memory that is contiguous for the device only in parts is split, neve
     }
 }
 
+TEST_CASE("a domain that maps by adding an offset: the shortest way, with the same result") {
+    class DirectPlatform final : public Platform {
+    public:
+        explicit DirectPlatform(fake::HostPlatform& host) : domain_(host), host_(host) {}
+        void* dma_allocate(std::size_t bytes, std::size_t alignment) noexcept override { return host_.dma_allocate(bytes, alignment); }
+        void dma_free(void* memory, std::size_t bytes) noexcept override { host_.dma_free(memory, bytes); }
+        DmaAddress dma_address(const void* memory) noexcept override { return host_.dma_address(memory); }
+        std::uint64_t now_ns() noexcept override { return host_.now_ns(); }
+        Result<DmaDomain*> dma_domain(const DeviceIdentity&, bool) noexcept override { return &domain_; }
+
+    private:
+        class Domain final : public DmaDomain {
+        public:
+            explicit Domain(fake::HostPlatform& host) : DmaDomain(std::uint64_t{0}), host_(host) {}
+            Result<DmaMemory> allocate(std::size_t bytes, std::size_t alignment) noexcept override {
+                void* memory = host_.dma_allocate(bytes, alignment);
+                if (memory == nullptr) return fail(Error::out_of_memory);
+                return DmaMemory{static_cast<std::byte*>(memory), bytes, host_.dma_address(memory)};
+            }
+            void free(const DmaMemory& memory) noexcept override { host_.dma_free(memory.data, memory.size); }
+
+        private:
+            fake::HostPlatform& host_;
+        };
+        Domain domain_;
+        fake::HostPlatform& host_;
+    };
+    for (const bool indirect : {true, false}) {
+        FeatureSet features = usual();
+        if (!indirect) features.erase(RingFeature::indirect_desc);
+        Lan lan{features};
+        DirectPlatform platform{lan.platform};
+        REQUIRE(lan.card.start(platform, lan.device, lan.options));
+        Bytes memory = frame(12 + 300);
+        const Bytes payload(memory.begin() + 12, memory.end());
+        for (unsigned round = 0; round < 1000; ++round) {
+            const std::span<const std::byte> whole = as_bytes(memory).subspan(12);
+            const std::array<std::span<const std::byte>, 3> parts{whole.first(14), whole.subspan(14, 100), whole.subspan(114)};
+            NetTransmit request;
+            request.cookie = reinterpret_cast<void*>(std::uintptr_t{round});
+            const unsigned how = round % 4;
+            request.headroom = how < 2 ? 12 : 0;
+            request.fragments = how % 2 == 0 ? std::span{&whole, 1} : std::span{parts};
+            if (round % 3 == 0) request.checksum = ChecksumRequest{34, 6};
+            REQUIRE(lan.card.transmit(request));
+            lan.card.flush();
+            const auto sent = lan.drain();
+            REQUIRE(sent.size() == 1);
+            REQUIRE(sent[0].frame == payload);
+            REQUIRE(sent[0].header[0] == (round % 3 == 0 ? 1 : 0));
+            REQUIRE(sent[0].chain.readable.size() == (how == 0 ? 1 : how == 1 ? 3 : how == 2 ? 2 : 4));
+            REQUIRE(lan.deliver(payload));
+            lan.card.poll();
+            REQUIRE(lan.transmitted.back() == round);
+            REQUIRE(lan.received.back().bytes == payload);
+        }
+        CHECK(lan.transmitted.size() == 1000);
+        CHECK(lan.device.violations.empty());
+        REQUIRE(lan.card.stop());
+        CHECK(lan.platform.live.empty());
+    }
+}
+
 TEST_CASE("transmit checksum: the request reaches the header; without CSUM or out of bounds it is refused (NET-021, NET-047)") {
     Lan lan;
     REQUIRE(lan.start());
