@@ -199,14 +199,26 @@ Result<> BlockDevice::shut(Error error) noexcept {
     return confirmed;
 }
 
-Result<> BlockDevice::stop() noexcept { return shut(Error::device_reset); }
+Result<> BlockDevice::stop() noexcept {
+    const Result<> down = shut(Error::device_reset);
+    if (down || down.error() != Error::busy) tell_room(); // who waits for room learns that there is nothing to wait for
+    return down;
+}
+
+void BlockDevice::tell_room() noexcept {
+    if (room_waiter_ == nullptr) return;
+    RoomWaiter* waiter = room_waiter_;
+    room_waiter_ = nullptr;
+    waiter->on_room(*waiter);
+}
 
 Result<> BlockDevice::recover() noexcept {
     if (polling_) return fail(Error::busy);
     if (transport_ == nullptr) return fail(Error::not_started);
     ++counters_.resets;
-    if (const Result<> down = shut(Error::device_reset); !down) return down;
-    const Result<> up = start(*platform_, *transport_, options_);
+    Result<> up = shut(Error::device_reset);
+    if (up) up = start(*platform_, *transport_, options_);
+    tell_room();
     platform_->log(up ? LogLevel::warning : LogLevel::error, up ? "blk: device was reset" : "blk: device did not start again");
     return up;
 }
@@ -258,11 +270,7 @@ unsigned BlockDevice::poll() noexcept {
         configuration_changed();
         ++work;
     }
-    if (work != 0 && room_waiter_ != nullptr && (free_preset_ != kNoSlot || free_general_ != kNoSlot)) {
-        RoomWaiter* waiter = room_waiter_;
-        room_waiter_ = nullptr;
-        waiter->on_room(*waiter);
-    }
+    if (work != 0 && (free_preset_ != kNoSlot || free_general_ != kNoSlot)) tell_room();
     polling_ = false;
     return work;
 }

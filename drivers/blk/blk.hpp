@@ -120,7 +120,7 @@ public:
     [[nodiscard]] Result<> write(std::uint64_t sector, std::span<const std::byte> from, std::uint64_t timeout_ns = kForever) noexcept;
     [[nodiscard]] Result<> flush(std::uint64_t timeout_ns = kForever) noexcept;
 
-    /// Calls `waiter` once, from the next poll() after which a request can be submitted again.
+    /// Calls `waiter` once, from the next poll() after which a request can be submitted again, or at the end of stop() or recover().
     void when_room(RoomWaiter& waiter) noexcept { room_waiter_ = &waiter; }
 
     // --- what it is ---
@@ -180,6 +180,7 @@ private:
     Result<> shut(Error error) noexcept;
     void configuration_changed() noexcept;
     void note_failure() noexcept;
+    void tell_room() noexcept;
 
     // requests.cpp
     [[nodiscard]] Result<> refuse(Error error) noexcept;

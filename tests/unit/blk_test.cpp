@@ -503,6 +503,9 @@ TEST_CASE("blk: ring full is an error value; room is announced; blocking calls w
     rig.disk.serve();
     CHECK(rig.driver.poll() == accepted);
     CHECK(waiter.calls == 1);
+    rig.driver.when_room(waiter);
+    REQUIRE(rig.driver.recover()); // a reset makes room as well
+    CHECK(waiter.calls == 2);
     for (unsigned i = 0; i < accepted; ++i) CHECK(same(std::span(data).subspan(i * 512, 512), rig.disk, i));
 
     for (unsigned i = 0; i < accepted; ++i) REQUIRE(rig.driver.read(requests[i], i, std::span(data).subspan(i * 512, 512)));
