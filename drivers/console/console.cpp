@@ -86,9 +86,25 @@ Result<> ConsoleDevice::stop() noexcept {
     return stopped;
 }
 
+void ConsoleDevice::quiesce() noexcept {
+    // What healthy ports have on their way would be lost with the reset: a moment for it.
+    const std::uint64_t deadline = platform_->now_ns() + kQuiesceNs;
+    for (;;) {
+        static_cast<void>(poll());
+        bool busy = false;
+        for (const ConsolePort& port : ports()) {
+            if (port.receive_.broken() || port.transmit_.broken()) return;
+            busy = busy || (port.host_open() && (port.under_way_ != 0 || port.fill_ != 0));
+        }
+        if (!busy || control_receive_.broken() || !device_.started() || platform_->now_ns() >= deadline) return;
+        static_cast<void>(device_.wait(deadline));
+    }
+}
+
 Result<> ConsoleDevice::recover() noexcept {
     if (transport_ == nullptr) return fail(Error::not_started);
     ++counters_.recoveries;
+    quiesce();
     const Result<> stopped = device_.stop(Error::device_reset);
     end();
     if (!stopped) return stopped;

@@ -49,8 +49,8 @@ public:
     unsigned poll() noexcept;
     /// Ends everything with `closed`; ports are gone. Errors: reset_timeout (the memory is then never used again).
     Result<> stop() noexcept;
-    /// Reset and start again: what was in flight is lost and counted, the device announces its ports anew, those that were open
-    /// are opened again.
+    /// Reset and start again, after a moment for output that is still moving: what is in flight then is lost and counted, the device
+    /// announces its ports anew, those that were open are opened again.
     Result<> recover() noexcept;
     /// A queue is broken, or a port's buffers cannot come back otherwise.
     [[nodiscard]] bool needs_recovery() const noexcept { return needs_recovery_; }
@@ -80,6 +80,7 @@ private:
     static constexpr unsigned kControlBytes = 256; // a message and a name
     static constexpr unsigned kControlTransmit = 16;
     static constexpr unsigned kPasses = 4;
+    static constexpr std::uint64_t kQuiesceNs = 50'000'000;
 
     struct ControlSlot : Request {
         ConsoleDevice* owner = nullptr;
@@ -89,6 +90,7 @@ private:
     [[nodiscard]] Result<> start_queues() noexcept;
     [[nodiscard]] Result<> start_control() noexcept;
     [[nodiscard]] Result<> run() noexcept;
+    void quiesce() noexcept;
     void end() noexcept;
     [[nodiscard]] bool service_control() noexcept; // true: look again
     void handle(const std::byte* data, std::uint32_t length) noexcept;

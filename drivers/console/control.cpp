@@ -116,6 +116,7 @@ void ConsoleDevice::handle_port(ConsolePort& port, ConsoleEvent event, std::uint
 
 void ConsoleDevice::add_port(ConsolePort& port) noexcept {
     if (port.present_) return bad_control();
+    if (port.has_leftovers()) return request_recovery("console: a new port would get an old one's output");
     if (!port.prepare()) {
         ++counters_.ports_refused;
         platform_->log(LogLevel::error, "console: no memory for a port");

@@ -83,6 +83,7 @@ void ConsolePort::set_host_open(bool open) noexcept {
     if (!open) {
         begin_epoch();
         discard_open_slot();
+        lost_ = transmit_.in_flight(); // all others have come back before the message
     }
     if (present_) tell(open ? ConsoleChange::host_opened : ConsoleChange::host_closed);
 }
@@ -98,17 +99,28 @@ void ConsolePort::set_name(std::span<const std::byte> bytes) noexcept {
 }
 
 void ConsolePort::remove() noexcept {
+    reclaim();
     discard_open_slot();
     present_ = false;
     console_ = false;
     host_open_ = false;
     guest_open_ = false;
     begin_epoch();
+    // Input that nobody collected yet is not the next port's either.
+    static_cast<void>(receive_.poll(receive_.size()));
+    receive_armed_ = false;
     filled_count_ = 0;
     read_offset_ = 0;
     size_ = {};
+    ++incarnation_;
     tell(ConsoleChange::removed);
     name_length_ = 0;
+}
+
+bool ConsolePort::has_leftovers() noexcept {
+    reclaim();
+    // Perhaps still in the queue, and then this port's output would begin with them.
+    return transmit_.in_flight() > lost_;
 }
 
 void ConsolePort::free_memory(DmaMemory& memory, std::span<const Slot> slots) noexcept {
@@ -123,6 +135,7 @@ void ConsolePort::forget() noexcept {
     if (owner_ == nullptr) return;
     if (large_ != nullptr) end_large(Error::abandoned); // a confirmed reset ended it before
     const bool was_present = present_;
+    ++incarnation_;
     discard_open_slot();
     present_ = false;
     console_ = false;
@@ -131,6 +144,7 @@ void ConsolePort::forget() noexcept {
     filled_count_ = 0;
     read_offset_ = 0;
     stuck_since_ = 0;
+    lost_ = 0;
     receive_armed_ = transmit_armed_ = large_stalled_ = false;
     free_memory(receive_memory_, receive_slots_);
     free_memory(transmit_memory_, transmit_slots_);
@@ -202,7 +216,9 @@ std::size_t ConsolePort::take(std::span<std::byte> into) noexcept {
 
 Result<std::size_t> ConsolePort::read(std::span<std::byte> into, std::uint64_t deadline_ns) noexcept {
     if (into.empty()) return std::size_t{0};
+    const std::uint32_t incarnation = incarnation_;
     for (;;) {
+        if (incarnation_ != incarnation) return fail(Error::device_gone); // perhaps there is another port of this number already
         if (const std::size_t count = take(into)) return count;
         if (!present_) return fail(Error::device_gone);
         if (!guest_open_ || !host_open_) return fail(Error::closed);
@@ -241,7 +257,10 @@ void ConsolePort::transmitted(Request& request) noexcept {
     ConsolePort& port = *slot.port;
     const unsigned index = port.index_of(slot, port.transmit_slots_.data());
     port.free_slots_ = static_cast<std::uint16_t>(port.free_slots_ | 1u << index);
-    if (slot.epoch == port.host_epoch_) --port.under_way_;
+    if (slot.epoch == port.host_epoch_)
+        --port.under_way_;
+    else if (port.lost_ != 0)
+        --port.lost_; // late, but not lost
     if (slot.error != Error::none || slot.epoch != port.host_epoch_) {
         port.counters_.dropped += slot.bytes; // the host closed before, or a reset ended it
         port.counters_.sent -= slot.bytes;
@@ -329,14 +348,16 @@ Result<std::size_t> ConsolePort::put(std::span<const std::byte> from) noexcept {
 }
 
 Result<std::size_t> ConsolePort::write(std::span<const std::byte> from, std::uint64_t deadline_ns) noexcept {
+    // What one connection did not take is not for the next one, or for another port of this number.
+    const std::uint32_t epoch = host_epoch_;
     std::size_t done = 0;
     if (deadline_ns == kForever && from.size() >= kLargeWrite) {
         const Result<std::size_t> sent = write_large(from);
         if (!sent || *sent == from.size()) return sent;
         done = *sent;
-        if (!host_open()) return done;
     }
     while (done < from.size()) {
+        if (host_epoch_ != epoch) return done != 0 ? Result<std::size_t>{done} : fail(present_ ? Error::closed : Error::device_gone);
         const Result<std::size_t> count = put(from.subspan(done));
         if (!count) return done != 0 ? Result<std::size_t>{done} : count;
         done += *count;
@@ -448,7 +469,9 @@ void ConsolePort::large_transmitted(Request& request) noexcept {
 }
 
 Result<std::size_t> ConsolePort::write_large(std::span<const std::byte> from) noexcept {
+    const std::uint32_t epoch = host_epoch_;
     for (;;) {
+        if (host_epoch_ != epoch) return fail(present_ ? Error::closed : Error::device_gone);
         const Result<> begun = begin(own_write_, from);
         if (begun) break;
         if (begun.error() == Error::closed || begun.error() == Error::device_gone) return fail(begun.error());
@@ -458,7 +481,6 @@ Result<std::size_t> ConsolePort::write_large(std::span<const std::byte> from) no
     }
     // The memory is the caller's, so only the device's answer or a confirmed reset ends this. A host that closed may have lost the
     // buffer, also if it has opened again since.
-    const std::uint32_t epoch = host_epoch_;
     std::uint64_t give_up = 0;
     while (!own_write_.finished()) {
         std::uint64_t until = kForever;

@@ -111,7 +111,7 @@ public:
     /// Accepts what there is room for, at most all; 0: full. Never waits. Errors: closed, device_gone.
     [[nodiscard]] Result<std::size_t> put(std::span<const std::byte> from) noexcept;
     /// Accepts all, waiting for room until `deadline_ns`; returns how much was accepted, which is less only if the deadline passed
-    /// or the host side closed meanwhile. Errors, if nothing was: timeout, closed, device_gone.
+    /// or the host side closed meanwhile, even if it is open again. Errors, if nothing was: timeout, closed, device_gone.
     [[nodiscard]] Result<std::size_t> write(std::span<const std::byte> from, std::uint64_t deadline_ns = kForever) noexcept;
     /// Waits until the device has everything. Errors: timeout, closed, device_gone.
     Result<> drain(std::uint64_t deadline_ns) noexcept;
@@ -142,7 +142,8 @@ private:
     void set_host_open(bool open) noexcept;
     void set_name(std::span<const std::byte> bytes) noexcept;
     void remove() noexcept;
-    void forget() noexcept; // after a reset: memory is given back, the device's knowledge is gone
+    [[nodiscard]] bool has_leftovers() noexcept; // output of a port of this number that is gone
+    void forget() noexcept;                      // after a reset: memory is given back, the device's knowledge is gone
     void tell(ConsoleChange change) noexcept;
 
     static void received(Request& request) noexcept;
@@ -176,9 +177,11 @@ private:
     std::uint64_t stuck_since_ = 0;
     ConsolePortCounters counters_;
     std::uint32_t id_ = 0;
-    std::uint32_t host_epoch_ = 0; // grows when the host closes: buffers of an older one may never come back
-    std::uint32_t under_way_ = 0;  // transmit slots lent in this epoch: only these can be counted on to come back
-    std::uint32_t fill_ = 0;       // bytes in the open transmit slot
+    std::uint32_t host_epoch_ = 0;  // grows when the host closes: buffers of an older one may never come back
+    std::uint32_t under_way_ = 0;   // transmit slots lent in this epoch: only these can be counted on to come back
+    std::uint32_t incarnation_ = 0; // grows when the port goes
+    std::uint32_t lost_ = 0;        // buffers that never came back from connections and ports before
+    std::uint32_t fill_ = 0;        // bytes in the open transmit slot
     std::uint32_t read_offset_ = 0;
     std::uint16_t free_slots_ = 0; // bit per transmit slot
     ConsoleSize size_;

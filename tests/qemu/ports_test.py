@@ -95,7 +95,7 @@ def unplugged_while_busy(guest, agent):
         plug.connection.setblocking(False)
         try:
             for _ in range(64):
-                plug.connection.send(bytes(65536))
+                plug.connection.send(bytes([0xA0 + number]) * 65536)
         except BlockingIOError:
             pass
         plug.unplug()

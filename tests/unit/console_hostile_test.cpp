@@ -175,12 +175,13 @@ TEST_CASE("B6: descriptors rewritten by the device mean nothing to us") {
     host.plugged_at_start = {{1, {"data", false}}};
     REQUIRE(host.start());
     ConsolePort* port = host.console.find("data");
-    host.ports[1].reading = false;
+    host.take_output = false;
     CHECK(port->put(bytes(std::string(20'000, 'x'))).value() == 20'000);
+    std::vector<fake::Chain> chains;
+    while (const auto chain = host.device.take(5)) chains.push_back(*chain);
     host.device.scribble_descriptors(5, 0xee);
-    host.ports[1].reading = true;
-    for (auto& chain : host.ports[1].held) host.device.use(5, chain, 0);
-    host.ports[1].held.clear();
+    for (const fake::Chain& chain : chains) host.device.use(5, chain, 0);
+    host.take_output = true;
     host.settle();
     CHECK_FALSE(host.console.needs_recovery());
     CHECK(port->put(bytes(std::string(20'000, 'y'))).value() == 20'000);
@@ -216,6 +217,44 @@ TEST_CASE("buffers that a host keeps when it closes: after enough of them the de
     CHECK(host.console.stop().has_value());
     CHECK(host.platform.live.empty());
     CHECK(host.device.violations.empty());
+}
+
+TEST_CASE("a port that goes with unread output: the next one of its number gets none of it") {
+    for (const bool at_once : {false, true}) {
+        SerialHost host;
+        host.plugged_at_start = {{1, {"old", false}}};
+        REQUIRE(host.start());
+        for (int round = 0; round < 20; ++round) {
+            host.settle();
+            ConsolePort* port = host.console.find("old");
+            REQUIRE(port != nullptr);
+            host.ports[1].reading = false;
+            (void)port->write(bytes(std::string(30'000, 'o')), host.platform.clock_ns + 1'000'000);
+            host.unplug(1);
+            if (!at_once) host.settle();
+            host.plug(1, "new");
+            host.plugged_at_start = {{1, {"new", false}}}; // as a reset announces it
+            host.settle();
+            // The buffers that the host lost may ask for a reset first.
+            Result<std::size_t> written = fail(Error::timeout);
+            for (int tries = 0; tries < 10 && !written; ++tries) {
+                if (host.console.needs_recovery()) CHECK(host.console.recover().has_value());
+                host.settle();
+                port = host.console.find("new");
+                REQUIRE(port != nullptr);
+                written = port->write(bytes("new words"), host.platform.clock_ns + 400'000'000);
+            }
+            CHECK(written.has_value());
+            host.settle();
+            CHECK((host.ports[1].received == "new words")); // without a page of o in the report
+            host.unplug(1);
+            host.settle();
+            host.plug(1, "old");
+            host.plugged_at_start = {{1, {"old", false}}};
+        }
+        CHECK(host.console.counters().recoveries <= 21);
+        CHECK(host.device.violations.empty());
+    }
 }
 
 TEST_CASE("trap 28: a large write returns only when the device or a reset has let go of its memory") {
@@ -380,4 +419,74 @@ TEST_CASE("B34: refused features and a wrong device end in a clear error") {
     fake::FakeDevice old({.type = 3});
     CHECK(console.start(platform, old).error() == Error::feature_missing); // trap 25
     CHECK(console.device().refusal().bit == 32);
+}
+
+TEST_CASE("a write that waits is not continued on the next connection, nor on another port of the same number") {
+    for (const int how : {0, 1}) {
+        for (const std::size_t size : {ConsolePort::kLargeWrite - 1, std::size_t{60'000}}) {
+            SerialHost host;
+            host.plugged_at_start = {{1, {"data", false}}};
+            REQUIRE(host.start());
+            ConsolePort* port = host.console.find("data");
+            host.ports[1].reading = false;
+            (void)port->put(bytes(std::string(100'000, 'o'))); // full
+            unsigned waits = 0;
+            host.platform.on_wait = [&] {
+                if (++waits != 2) return;
+                if (how == 0) {
+                    host.close(1);
+                    host.ports[1].reading = true;
+                    host.open(1);
+                } else {
+                    host.unplug(1);
+                    host.plug(1, "data");
+                }
+            };
+            const auto written = port->write(bytes(std::string(size, 'o')), host.platform.clock_ns + 900'000'000);
+            CHECK_FALSE(written.has_value());
+            host.platform.on_wait = nullptr;
+            if (host.console.needs_recovery()) CHECK(host.console.recover().has_value());
+            host.settle();
+            port = host.console.find("data");
+            REQUIRE(port != nullptr);
+            CHECK(port->write(bytes("new"), host.platform.clock_ns + 1'000'000).value() == 3);
+            host.settle();
+            CHECK((host.ports[1].received == "new"));
+            // The same for a reader.
+            CHECK(port->open().has_value());
+            waits = 0;
+            host.platform.on_wait = [&] {
+                if (++waits != 1) return;
+                host.unplug(1);
+                host.plug(1, "data");
+                host.ports[1].guest_open = true;
+                host.type(1, "for the next one");
+            };
+            std::array<std::byte, 32> buffer;
+            CHECK(port->read(buffer, host.platform.clock_ns + 900'000'000).error() == Error::device_gone);
+        }
+    }
+}
+
+TEST_CASE("input that came before a port went is not the next one's") {
+    SerialHost host;
+    host.plugged_at_start = {{1, {"old", false}}};
+    REQUIRE(host.start());
+    CHECK(host.console.find("old")->open().has_value());
+    host.settle();
+    for (int round = 0; round < 100; ++round) {
+        host.type(1, "old words"); // used, and nobody has looked
+        host.unplug(1);
+        host.plug(1, "new");
+        host.settle();
+        ConsolePort* port = host.console.find("new");
+        REQUIRE(port != nullptr);
+        CHECK_FALSE(port->readable());
+        CHECK(port->open().has_value());
+        host.settle();
+        host.type(1, "new words");
+        std::array<std::byte, 64> buffer;
+        CHECK(port->read(buffer, host.platform.clock_ns + 1'000'000).value() == 9);
+    }
+    CHECK(host.device.violations.empty());
 }

@@ -2,7 +2,6 @@
 // finds no buffer is lost, a port that nobody reads keeps the buffer in hand, and closing then loses that buffer for good.
 #pragma once
 
-#include <deque>
 #include <map>
 #include <string>
 #include <string_view>
@@ -31,9 +30,8 @@ public:
         bool guest_open = false;
         bool ready = false;
         std::string received;
-        std::deque<Chain> held; // taken and not used: nobody reads
+        std::vector<Chain> held; // the one taken and not used: nobody reads
         std::string to_guest;
-        std::string in_hand; // QEMU's throttled element
     };
     struct Options {
         unsigned maximum = 4;
@@ -110,26 +108,19 @@ public:
         ports[id].open = true;
         control(id, 6, 1);
     }
-    /// Loses the first buffer in hand if nobody was reading, and throws the others away.
+    /// Loses the buffer in hand if nobody was reading, and throws the others away.
     void close(std::uint32_t id) {
         Port& port = ports[id];
         port.open = false;
-        bool first = true;
-        const unsigned queue = receive_queue(id) + 1;
-        while (!port.held.empty()) {
-            if (!first) device.use(queue, port.held.front(), 0);
-            first = false;
-            port.held.pop_front();
-        }
+        port.held.clear();
+        notified(receive_queue(id) + 1);
         control(id, 6, 0);
     }
     void read_on(std::uint32_t id) {
         Port& port = ports[id];
         port.reading = true;
-        while (!port.held.empty()) {
-            consume(id, port, port.held.front());
-            port.held.pop_front();
-        }
+        if (!port.held.empty()) consume(id, port, port.held.front());
+        port.held.clear();
         notified(receive_queue(id) + 1);
     }
     void type(std::uint32_t id, std::string_view text) {
@@ -187,19 +178,19 @@ private:
         const std::uint32_t id = queue < 2 ? 0 : (queue - 2) / 2;
         if (queue % 2 == 0) return feed(id);
         if (!take_output) return;
+        const auto found = ports.find(id);
+        Port* port = found == ports.end() || !found->second.open ? nullptr : &found->second;
+        if (port != nullptr && !port->held.empty()) return; // throttled: it does not look
         while (const auto chain = device.take(queue)) {
             if (!chain->writable.empty()) device.violations.emplace_back("CONS-002: writable buffer in a transmit queue");
-            const auto found = ports.find(id);
-            if (found == ports.end() || !found->second.open) {
+            if (port == nullptr) {
                 device.use(queue, *chain, 0); // thrown away
-                continue;
+            } else if (port->reading) {
+                consume(id, *port, *chain);
+            } else {
+                port->held.push_back(*chain);
+                return;
             }
-            Port& port = found->second;
-            if (!port.reading) {
-                port.held.push_back(*chain);
-                continue;
-            }
-            consume(id, port, *chain);
         }
     }
     void control_received() {
