@@ -1,7 +1,10 @@
 #include "kernel/device_manager/block_disk.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <memory>
+#include <new>
 
 #include "kernel/log/log.hpp"
 #include "kernel/task/task.hpp"
@@ -97,11 +100,63 @@ template<class Submit> virtio::Result<> BlockDisk::run(Submit submit) {
 }
 
 ringside::Result<> BlockDisk::read(std::uint64_t sector, std::span<std::byte> into) {
-    return run([&](virtio::BlockRequest& request) { return device_.read(request, sector, into); });
+    if (!partial(sector, into.size())) return run([&](virtio::BlockRequest& request) { return device_.read(request, sector, into); });
+    return in_blocks(
+        sector, into,
+        [&](std::uint64_t first, std::span<std::byte> whole) {
+            return run([&](virtio::BlockRequest& request) { return device_.read(request, first, whole); });
+        },
+        [&](std::uint64_t first, std::span<std::byte> block, std::size_t at, std::span<std::byte> part) -> virtio::Result<> {
+            const auto got = run([&](virtio::BlockRequest& request) { return device_.read(request, first, block); });
+            if (got) std::memcpy(part.data(), block.data() + at, part.size());
+            return got;
+        });
 }
 
 ringside::Result<> BlockDisk::write(std::uint64_t sector, std::span<const std::byte> from) {
-    return run([&](virtio::BlockRequest& request) { return device_.write(request, sector, from); });
+    const auto write_whole = [&](std::uint64_t first, std::span<const std::byte> whole) {
+        return run([&](virtio::BlockRequest& request) { return device_.write(request, first, whole); });
+    };
+    if (device_.limits().block_size == ringside::kSectorBytes) return write_whole(sector, from);
+    // Nobody else writes between our reading of a block and our writing of it.
+    const MutexLock lock(write_mutex_);
+    if (!partial(sector, from.size())) return write_whole(sector, from);
+    if (read_only()) return virtio::fail(virtio::Error::read_only);
+    return in_blocks(sector, from, write_whole,
+                     [&](std::uint64_t first, std::span<std::byte> block, std::size_t at, std::span<const std::byte> part) {
+                         const auto got = run([&](virtio::BlockRequest& request) { return device_.read(request, first, block); });
+                         if (!got) return got;
+                         std::memcpy(block.data() + at, part.data(), part.size());
+                         return write_whole(first, block);
+                     });
+}
+
+bool BlockDisk::partial(std::uint64_t sector, std::size_t bytes) const noexcept {
+    const std::uint32_t block = device_.limits().block_size;
+    return ((sector * ringside::kSectorBytes | bytes) & (block - 1)) != 0 && bytes % ringside::kSectorBytes == 0 && bytes != 0;
+}
+
+/// Cuts a request at block boundaries: use(first sector, bytes) for whole blocks, use_part(block's first sector, memory for the block,
+/// where in it, bytes) for the others.
+template<class Byte, class Use, class UsePart>
+virtio::Result<> BlockDisk::in_blocks(std::uint64_t sector, std::span<Byte> bytes, Use use, UsePart use_part) {
+    const std::uint32_t block = device_.limits().block_size;
+    const std::uint64_t unit = block / ringside::kSectorBytes;
+    const std::uint64_t count = bytes.size() / ringside::kSectorBytes;
+    if (sector > sectors() || count > sectors() - sector) return virtio::fail(virtio::Error::out_of_range);
+    const std::unique_ptr<std::byte[]> memory(new (std::nothrow) std::byte[block]);
+    if (memory == nullptr) return virtio::fail(virtio::Error::out_of_memory);
+    while (!bytes.empty()) {
+        const std::size_t at = static_cast<std::size_t>(sector % unit) * ringside::kSectorBytes;
+        const std::size_t whole = bytes.size() - bytes.size() % block;
+        const std::size_t now = at != 0 || whole == 0 ? std::min<std::size_t>(block - at, bytes.size()) : whole;
+        const auto done = now == whole && at == 0 ? use(sector, bytes.first(now))
+                                                  : use_part(sector - sector % unit, {memory.get(), block}, at, bytes.first(now));
+        if (!done) return done;
+        bytes = bytes.subspan(now);
+        sector += now / ringside::kSectorBytes;
+    }
+    return {};
 }
 
 ringside::Result<> BlockDisk::flush() {

@@ -12,6 +12,7 @@
 #include "drivers/blk/blk.hpp"
 #include "kernel/app.hpp"
 #include "kernel/task/list.hpp"
+#include "kernel/task/mutex.hpp"
 #include "kernel/task/wait_queue.hpp"
 
 namespace kernel {
@@ -51,12 +52,17 @@ private:
         BlockDisk* disk = nullptr;
     };
     template<class Submit> virtio::Result<> run(Submit submit);
+    /// A device with larger blocks takes whole ones only; programs are promised sectors.
+    [[nodiscard]] bool partial(std::uint64_t sector, std::size_t bytes) const noexcept;
+    template<class Byte, class Use, class UsePart>
+    virtio::Result<> in_blocks(std::uint64_t sector, std::span<Byte> bytes, Use use, UsePart use_part);
     void recover();
     void serve();
 
     virtio::BlockDevice device_;
     List<Waiter> waiters_;
     WaitQueue room_;
+    Mutex write_mutex_; // where blocks are larger than sectors
     Room room_waiter_;
     char name_[12] = {};
     char model_[virtio::kBlockIdBytes + 1] = {};

@@ -259,3 +259,44 @@ TEST_CASE("block disk: the size follows the host while nobody reads; the end flu
     CHECK(rig.disk.read(0, data).error() == Error::not_started);
     CHECK(rig.model.platform.live.empty());
 }
+
+TEST_CASE("block disk: programs have sectors even where the device has larger blocks") {
+    Rig rig({.block_size = 4096});
+    REQUIRE(rig.disk.device().limits().block_size == 4096);
+    std::vector<std::uint8_t> expected = rig.model.image;
+    std::mt19937 random(11);
+    for (unsigned round = 0; round < 100; ++round) {
+        const std::uint64_t sector = random() % 2000;
+        std::vector<std::byte> data((1 + random() % 40) * 512);
+        if (round % 2 == 0) {
+            for (std::byte& byte : data) byte = static_cast<std::byte>(random());
+            REQUIRE(rig.disk.write(sector, data));
+            std::memcpy(expected.data() + sector * 512, data.data(), data.size());
+        } else {
+            REQUIRE(rig.disk.read(sector, data));
+            CHECK(std::memcmp(data.data(), expected.data() + sector * 512, data.size()) == 0);
+        }
+    }
+    CHECK(rig.model.image == expected);
+    std::array<std::byte, 1024> data{};
+    CHECK(rig.disk.read(2047, data).error() == Error::out_of_range);
+    CHECK(rig.disk.write(~0ull, data).error() == Error::out_of_range);
+    CHECK(rig.disk.read(1, std::span(data).first(100)).error() == Error::unaligned);
+    CHECK(rig.disk.read(1, std::span(data).first(0)).error() == Error::empty_request);
+
+    // Eight tasks write their own sector of the same block at once: nobody's is lost.
+    std::vector<Job> jobs(8);
+    for (unsigned i = 0; i < jobs.size(); ++i) jobs[i] = {.rig = &rig, .number = i};
+    const auto tasks = spawn_all(jobs, [](void* argument) {
+        Job& job = *static_cast<Job*>(argument);
+        std::array<std::byte, 512> mine;
+        mine.fill(static_cast<std::byte>(0x70 + job.number));
+        if (!job.rig->disk.write(64 + job.number, mine)) ++job.failures;
+    });
+    for (kernel::Task* task : tasks) kernel::join(*task);
+    for (unsigned i = 0; i < 8; ++i) {
+        CHECK(jobs[i].failures == 0);
+        CHECK(rig.model.image[(64 + i) * 512] == 0x70 + i);
+        CHECK(rig.model.image[(64 + i) * 512 + 511] == 0x70 + i);
+    }
+}

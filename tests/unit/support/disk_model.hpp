@@ -6,6 +6,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <deque>
 #include <random>
@@ -71,6 +72,8 @@ public:
         std::mt19937_64 random(options.sectors);
         for (std::uint8_t& byte : image) byte = static_cast<std::uint8_t>(random());
         use_direct = options.direct;
+        if (std::has_single_bit(options.block_size) && options.block_size >= 512 && options.block_size <= 65536)
+            block_size = options.block_size;
         device.on_notify = [this](unsigned) {
             if (automatic) serve();
         };
@@ -167,6 +170,8 @@ public:
             status = 2;
         }
         seen.push_back(what);
+        // As QEMU does it: parts of a block are an error.
+        if (header.type <= 1 && (header.sector * 512 % block_size != 0 || what.bytes % block_size != 0)) status = 1;
         if (fail_sector && *fail_sector == header.sector) status = fail_status;
         if (!skip_status) chain.write(status_at, &status, 1);
         return written;
@@ -185,6 +190,7 @@ public:
     std::optional<std::uint64_t> fail_sector;
     std::uint8_t fail_status = 1;
     unsigned flushes = 0;
+    std::uint32_t block_size = 512;
     std::uint32_t last_flags = 0;
     char id[20] = {'r', 'i', 'n', 'g', '-', '7', '\x01'};
 
