@@ -275,10 +275,10 @@ def balloon_under_load(guest, agent):
     total = MEMORY * MIB
     # Memory that was used before: what the balloon takes must really come back to this computer.
     agent.call("memory-hold", 150)
+    before = resident(guest)
     agent.call("memory-drop")
     agent.call("memory-hold", 24)
     agent.call("load-start", GROW)
-    before = resident(guest)
     set_balloon(guest, total // 2)
     equal(agent.call("pages")["ballooned"] * 4096, total // 2, "what the guest has given away")
     agent.call("memory-check")

@@ -23,15 +23,15 @@ NO_RING_FEATURES = "indirect_desc=off,event_idx=off"
 NOTHING_FANCY = f"mrg_rxbuf=off,csum=off,guest_csum=off,ctrl_vq=off,{NO_RING_FEATURES}"
 
 # name: what differs. `only` limits the guest's checks to a group; `disk` are options of the disk; `skips` are the checks that the guest
-# must skip, because it lacks what they need (and no others).
+# must skip, because it lacks what they need (and no others); `modes` is how all devices but the balloon (which has no messages) interrupt.
 VARIANTS = {
-    "poll": {"words": ["irq=poll"]},
-    "line_by_choice": {"words": ["irq=intx"]},
-    "one_vector": {"vectors": 1},
-    "two_vectors": {"vectors": 2},
-    "microvm_poll": {"configuration": "microvm", "words": ["irq=poll"]},
-    "microvm_without_acpi": {"configuration": "microvm", "acpi": False},
-    "pc_without_messages": {"configuration": "pc", "vectors": 0},
+    "poll": {"words": ["irq=poll"], "modes": "polled"},
+    "line_by_choice": {"words": ["irq=intx"], "modes": "line"},
+    "one_vector": {"vectors": 1, "modes": "one message"},
+    "two_vectors": {"vectors": 2, "modes": "two messages|message per queue"},
+    "microvm_poll": {"configuration": "microvm", "words": ["irq=poll"], "modes": "polled"},
+    "microvm_without_acpi": {"configuration": "microvm", "acpi": False, "modes": "line"},
+    "pc_without_messages": {"configuration": "pc", "vectors": 0, "modes": "line"},
     "one_processor": {"smp": 1},
     "four_processors": {"smp": 4, "only": "disks"},
     "little_memory": {"memory": 40},
@@ -64,6 +64,7 @@ def variant(name, folder, options):
     skips = options.pop("skips", [])
     count = options.pop("disks", 1)
     disk_options = options.pop("disk", "")
+    modes = options.pop("modes", "")
     disks = []
     for number in range(count):
         path = Path(folder) / f"{name}{number}.img"
@@ -85,6 +86,10 @@ def variant(name, folder, options):
             skipped = re.findall(r"(?m)^skip (\S+):", text)
             equal(sorted(skipped), sorted(skips), "skipped checks")
             need(not re.search(r"(?m)^PANIC", text), "a panic")
+            if modes:
+                # Devices that start before the console tell the 16550.
+                told = re.findall(r"(?:disk|entropy)\d: .*interrupts: (.*?)\r?$", guest.serial_text(), re.M)
+                need(told and all(re.fullmatch(modes, mode) for mode in told), f"interrupts: {told} instead of {modes}")
         except AssertionError:
             guest.show()
             raise

@@ -36,6 +36,7 @@ class Disk:
     serial: str = ""
     read_only: bool = False
     options: str = ""
+    faults: list = field(default_factory=list)   # for tests: QEMU's blkdebug "inject-error" rules
 
     def name(self):
         return self.serial or re.sub(r"[^A-Za-z0-9._-]", "_", Path(self.path).name)[:20]
@@ -116,8 +117,10 @@ class Machine:
         words = []
         for number, disk in enumerate(self.disks):
             # JSON, so that a comma or a quote in a file name is nothing special.
-            words += ["-blockdev", json.dumps({"driver": "raw", "node-name": f"disk{number}", "read-only": disk.read_only,
-                                               "file": {"driver": "file", "filename": str(disk.path)}})]
+            file = {"driver": "file", "filename": str(disk.path)}
+            if disk.faults:
+                file = {"driver": "blkdebug", "inject-error": disk.faults, "image": file}
+            words += ["-blockdev", json.dumps({"driver": "raw", "node-name": f"disk{number}", "read-only": disk.read_only, "file": file})]
             words += self._device("blk", f"drive=disk{number}", f"id=blk{number}", f"serial={disk.name()}", disk.options)
         if self.network:
             words += ["-netdev", self._netdev()]

@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""A network device that lies about its rings, or asks for a reset: the card is reset, addresses and buffers stay, and data flows again. The
+rings are changed in the guest's memory while it stands still; for the rest QEMU's own device is honest.
+
+    net_recovery_test.py CONFIGURATION
+"""
+
+import mmap
+import struct
+import sys
+import tempfile
+from pathlib import Path
+
+from ringside.guest import Guest
+from ringside.machine import Forward
+
+from support import status, traffic
+from support.agent import Agent
+from support.checks import Checks, equal, eventually, need
+from support.machines import free_ports, image, make
+from support.rings import shared
+
+MIB = 1 << 20
+PORT = 7000
+RECEIVE, TRANSMIT = 0, 1
+
+
+class Rings:
+    """The network device's queues, as they stand in the guest's memory."""
+
+    def __init__(self, guest, folder):
+        self._guest = guest
+        self._file = open(Path(folder) / "memory", "r+b")
+        self._memory = mmap.mmap(self._file.fileno(), 0)
+        self._path = next(path for name, path in status.devices(guest) if name == "virtio-net")
+
+    def close(self):
+        self._memory.close()
+        self._file.close()
+
+    def _where(self, queue):
+        return self._guest.qmp("x-query-virtio-queue-status", path=self._path, queue=queue)
+
+    def jump(self, queue):
+        """The used index moves by more than the guest has lent."""
+        self._guest.qmp("stop")
+        try:
+            at = self._where(queue)["vring-used"] + 2
+            index, = struct.unpack_from("<H", self._memory, at)
+            struct.pack_into("<H", self._memory, at, (index + 1000) & 0xFFFF)
+        finally:
+            self._guest.qmp("cont")
+
+    def ruin_descriptors(self, queue):
+        """Every descriptor goes on at one that there is not: QEMU refuses such a chain and sets DEVICE_NEEDS_RESET."""
+        self._guest.qmp("stop")
+        try:
+            where = self._where(queue)
+            for number in range(where["vring-num"]):
+                at = where["vring-desc"] + 16 * number + 12
+                flags, = struct.unpack_from("<H", self._memory, at)
+                struct.pack_into("<HH", self._memory, at, flags | 1, 0xFFFF)
+        finally:
+            self._guest.qmp("cont")
+
+
+def card(agent):
+    return next(device for device in agent.items("devices") if device["name"] == "net0")
+
+
+def reachable(agent):
+    try:
+        return agent.call("ping", "10.0.2.2", 1000)["ns"] > 0
+    except AssertionError:
+        return False
+
+
+def both_ways(port):
+    with traffic.Service(port) as service:
+        service.up(MIB, 1)
+        service.down(MIB, 2)
+
+
+def healed(guest, agent, port, attack, provoke):
+    """After the reset the queues are new ones, so that their counters begin again; the interface keeps its address."""
+    address = agent.call("net")["address"]
+    both_ways(port)
+    before = card(agent)["requests"]
+    need(before > 1000, f"only {before} requests before")
+    attack()
+    provoke()
+    eventually(20, lambda: card(agent)["requests"] < before, "the card was reset")
+    guest.qmp("set_link", name="nic0", up=True)
+    eventually(20, lambda: reachable(agent), "the gateway answers again")
+    both_ways(port)
+    equal(agent.call("net")["address"], address, "the address")
+    now = card(agent)
+    equal((now["running"], now["broken"], now["rescues"]), (1, 0, 0), "running, broken queues, rescues")
+
+
+def main(configuration):
+    with Checks(f"net recovery {configuration}", 150) as checks, tempfile.TemporaryDirectory(prefix="ringside-net-") as folder:
+        port, = free_ports(1)
+        machine = shared(make(configuration, image("selftest"), memory=128, command_line=["agent", "only=none"],
+                              forwards=[Forward(port, PORT)]), folder)
+        with Guest(machine) as guest:
+            checks.guest = guest
+            agent = Agent(guest)
+            agent.call("net", 60)
+            agent.call("listen", PORT)
+            rings = Rings(guest, folder)
+            link_down = lambda: guest.qmp("set_link", name="nic0", up=False)    # makes the guest look at its queues
+            checks.run("net.used_index_of_receive_queue", healed, guest, agent, port, lambda: rings.jump(RECEIVE), link_down)
+            checks.run("net.used_index_of_transmit_queue", healed, guest, agent, port, lambda: rings.jump(TRANSMIT), link_down)
+            checks.run("net.device_needs_reset", healed, guest, agent, port, lambda: rings.ruin_descriptors(RECEIVE),
+                       lambda: reachable(agent))
+            rings.close()
+    return checks.status()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
