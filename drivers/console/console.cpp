@@ -144,7 +144,7 @@ unsigned ConsoleDevice::poll() noexcept {
     for (unsigned pass = 0; pass < kPasses && more; ++pass) {
         more = multiport_ && service_control();
         for (ConsolePort& port : ports())
-            if (port.present_ || port.transmit_.in_flight() != 0) more = port.service() || more;
+            if (port.present_ || port.transmit_.in_flight() != 0 || port.receive_.pending()) more = port.service() || more;
     }
     // A device that never stops talking: the rest is for the next call, others may run before.
     if (more) device_.event().mark(Device::kAllQueues);

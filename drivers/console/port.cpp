@@ -38,7 +38,9 @@ Result<> ConsolePort::prepare() noexcept {
         if (!memory) return fail(memory.error());
         transmit_memory_ = *memory;
     }
-    // Buffers that a port of this number had before its removal may still be with the device: they are simply there.
+    // Buffers that a port of this number had before its removal may still be with the device: they are simply there. QEMU goes on
+    // filling them for a while after it has removed the port; that is not this port's input.
+    static_cast<void>(receive_.poll(receive_.size()));
     filled_count_ = 0;
     read_offset_ = 0;
     for (unsigned i = 0; i < kReceiveSlots && i < receive_.size(); ++i)

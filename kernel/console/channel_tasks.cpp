@@ -13,14 +13,13 @@ constexpr std::uint64_t kLookNs = 500'000'000; // how late the end of a connecti
 void echo(void* argument) {
     auto& channel = *static_cast<Channel*>(argument);
     virtio::ConsolePort& port = channel.port();
-    const std::uint32_t generation = channel.generation();
     std::array<std::byte, 4096> buffer; // copied, never lent: a host that goes away without reading keeps one buffer, not a reset
     (void)port.open();
-    while (channel.generation() == generation) {
+    while (channel.server() == &current_task()) {
         const std::uint32_t connection = channel.connection();
         auto count = port.read(buffer);
         if (!count) {
-            if (channel.generation() == generation && channel.connection() == connection) channel.wait();
+            if (channel.server() == &current_task() && channel.connection() == connection) channel.wait();
             continue;
         }
         (void)port.write(std::span(buffer).first(*count)); // closed meanwhile: nobody waits for it
@@ -28,12 +27,12 @@ void echo(void* argument) {
 }
 
 /// Sends the log to one connection until that ends.
-void send_log(Channel& channel, std::uint32_t generation) {
+void send_log(Channel& channel) {
     virtio::ConsolePort& port = channel.port();
     const std::uint32_t connection = channel.connection();
     LogReader reader;
     std::array<char, kLogTextMax + 64> text;
-    while (channel.generation() == generation && channel.connection() == connection && port.host_open()) {
+    while (channel.server() == &current_task() && channel.connection() == connection && port.host_open()) {
         auto line = reader.next();
         if (!line) {
             (void)reader.wait(now_ns() + kLookNs);
@@ -46,11 +45,10 @@ void send_log(Channel& channel, std::uint32_t generation) {
 
 void follow_log(void* argument) {
     auto& channel = *static_cast<Channel*>(argument);
-    const std::uint32_t generation = channel.generation();
     (void)channel.port().open();
-    while (channel.generation() == generation) {
+    while (channel.server() == &current_task()) {
         if (channel.port().host_open())
-            send_log(channel, generation);
+            send_log(channel);
         else
             channel.wait();
     }

@@ -130,8 +130,7 @@ void ConsoleService::changed(Channel& channel, ConsoleChange change) {
     case ConsoleChange::added: log(LogLevel::debug, "console: port %u added", static_cast<unsigned>(port.id())); break;
     case ConsoleChange::removed:
         log(LogLevel::debug, "console: port %u removed", static_cast<unsigned>(port.id()));
-        ++channel.generation_;
-        channel.taken_ = false;
+        channel.server_ = nullptr; // it notices
         channel.handle_.stale = channel.handle_.references != 0;
         break;
     case ConsoleChange::named: named(channel); break;
@@ -158,10 +157,10 @@ void ConsoleService::named(Channel& channel) {
     const std::string_view name = channel.port_->name();
     log(LogLevel::debug, "console: port %u is \"%.*s\"", static_cast<unsigned>(channel.port_->id()), static_cast<int>(name.size()),
         name.data());
-    if (channel.taken_ || channel.handle_.references != 0) return;
+    if (channel.server_ != nullptr || channel.handle_.references != 0) return;
     if (TaskEntry entry = channel_task(name)) {
         auto task = spawn(name.data(), entry, &channel, kStackBytes);
-        channel.taken_ = task.has_value();
+        channel.server_ = task ? *task : nullptr;
         if (!task) log(LogLevel::error, "console: no memory to serve a port");
     }
 }
@@ -206,7 +205,7 @@ Console::Size Channel::Terminal::size() const {
 
 File* Channel::open(int& error) {
     // One user at a time, as Linux has it; the system's own ports and the terminal have theirs.
-    if (taken_ || handle_.references != 0 || ConsoleService::is_system_console(*this)) {
+    if (server_ != nullptr || handle_.references != 0 || ConsoleService::is_system_console(*this)) {
         error = EBUSY;
         return nullptr;
     }

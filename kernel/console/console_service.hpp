@@ -30,9 +30,10 @@ public:
     [[nodiscard]] File* open(int& error);
     /// Waits until something changed, or the deadline.
     void wait(std::uint64_t deadline_ns = kNever) { (void)changes_.wait(deadline_ns); }
-    /// Grows with each port that this object has stood for, and with each connection of the host's.
-    [[nodiscard]] std::uint32_t generation() const noexcept { return generation_; }
+    /// Grows with each connection of the host's.
     [[nodiscard]] std::uint32_t connection() const noexcept { return connection_; }
+    /// The task of the system's that serves the port that is there now, or null.
+    [[nodiscard]] const Task* server() const noexcept { return server_; }
 
 private:
     friend class ConsoleService;
@@ -71,9 +72,8 @@ private:
     virtio::ConsolePort* port_ = nullptr;
     ConsoleService* service_ = nullptr;
     WaitQueue changes_;
-    std::uint32_t generation_ = 0;
     std::uint32_t connection_ = 0;
-    bool taken_ = false; // by a task of the system's
+    Task* server_ = nullptr;
     Terminal terminal_{*this};
     Handle handle_{*this};
 };

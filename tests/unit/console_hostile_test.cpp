@@ -477,6 +477,13 @@ TEST_CASE("input that came before a port went is not the next one's") {
     for (int round = 0; round < 100; ++round) {
         host.type(1, "old words"); // used, and nobody has looked
         host.unplug(1);
+        if (round % 2 == 0) host.settle();
+        // QEMU's port lives on for a moment after its removal, and still fills buffers.
+        if (const auto chain = host.device.take(SerialHost::receive_queue(1))) {
+            chain->write(0, "late words", 10);
+            host.device.use(SerialHost::receive_queue(1), *chain, 10);
+        }
+        if (round % 3 == 0) host.settle();
         host.plug(1, "new");
         host.settle();
         ConsolePort* port = host.console.find("new");
