@@ -112,6 +112,7 @@ Result<> NetDevice::bring_up() noexcept {
     quiet_interrupts();
     if (const Result<> done = device_.run(); !done) return done;
     update_state();
+    announced_up_ = link_up_;
     return {};
 }
 
@@ -183,13 +184,17 @@ void NetDevice::configuration_changed() noexcept {
         platform_->log(LogLevel::error, "net: device needs a reset");
         return refuse(Error::needs_reset);
     }
-    const bool was_up = link_up_;
     if (const Result<> read = read_link(); !read) { // NET-013
         if (read.error() == Error::device_gone) refuse(read.error());
         return; // a configuration that does not stand still announces itself again
     }
     update_state();
-    if (link_up_ == was_up) return;
+    announce_link(announced_up_);
+}
+
+void NetDevice::announce_link(bool known) noexcept {
+    announced_up_ = link_up_;
+    if (link_up_ == known) return;
     ++counters_.link_changes;
     if (options_.client.link_changed != nullptr) options_.client.link_changed(options_.client.context);
 }
@@ -257,7 +262,10 @@ Result<> NetDevice::recover() noexcept {
     if (transport_ == nullptr) return fail(Error::not_started);
     if (device_.started())
         if (const Result<> stopped = stop(); !stopped) return stopped;
-    return start(*platform_, *transport_, options_);
+    const bool known = announced_up_;
+    const Result<> started = start(*platform_, *transport_, options_);
+    if (started) announce_link(known); // it may have changed meanwhile
+    return started;
 }
 
 } // namespace virtio

@@ -195,6 +195,7 @@ private:
     [[nodiscard]] Result<Policy> inspect() noexcept;
     [[nodiscard]] Result<> read_link() noexcept;
     void configuration_changed() noexcept;
+    void announce_link(bool known) noexcept;
     void refuse(Error error) noexcept;
     void update_state() noexcept;
     void look_for_faults() noexcept;
@@ -286,6 +287,7 @@ private:
     Error refuse_ = Error::not_started; // fault_, or link_down: the one word that transmit() looks at
     bool random_mac_ = false;
     bool link_up_ = false;
+    bool announced_up_ = false; // what the client knows
     bool mergeable_ = false;
     bool fixed_transmit_ = false; // slot = descriptor = indirect table
     bool checksum_out_ = false;

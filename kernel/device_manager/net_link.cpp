@@ -50,13 +50,16 @@ virtio::Result<> NetLink::transmit(const TransmitFrame& frame) {
 bool NetLink::poll(std::uint32_t budget) {
     static_cast<void>(device_.poll(budget));
     const virtio::Error state = device_.state();
-    if (state == virtio::Error::queue_broken || state == virtio::Error::needs_reset) {
+    if (lost_ || state == virtio::Error::queue_broken || state == virtio::Error::needs_reset) {
         const std::uint64_t time = now_ns();
         if (time >= next_recovery_ns_) { // a device that breaks at once again must not keep us busy
             next_recovery_ns_ = time + kRecoveryPauseNs;
             const auto healed = device_.recover();
-            log(healed ? LogLevel::warning : LogLevel::error, "%s: %s: %s", name_, virtio::message(state),
-                healed ? "device was reset" : virtio::message(healed.error()));
+            if (healed || !lost_) {
+                log(healed ? LogLevel::warning : LogLevel::error, "%s: %s: %s", name_, virtio::message(state),
+                    healed ? "device was reset" : virtio::message(healed.error()));
+            }
+            lost_ = !healed; // tried again after the pause
         }
     }
     return device_.device().event().pending();

@@ -48,6 +48,7 @@ private:
     virtio::RoomWaiter room_{.on_room = [](virtio::RoomWaiter&) noexcept {}};
     LinkClient* client_ = nullptr;
     std::uint64_t next_recovery_ns_ = 0;
+    bool lost_ = false; // the last recovery failed
     char name_[8] = {};
 };
 

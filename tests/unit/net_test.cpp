@@ -712,6 +712,13 @@ TEST_CASE("NEEDS_RESET stops the card with an error, and recover heals (B40)") {
     REQUIRE(lan.card.recover());
     CHECK(lan.transmitted == std::vector<std::uintptr_t>{5});
     REQUIRE(lan.card.transmit(as_bytes(frame(60))));
+    CHECK(lan.link_events == 0);
+    lan.device.needs_reset();
+    lan.card.poll();
+    lan.device.config[6] = 0; // the link goes down while nobody looks
+    REQUIRE(lan.card.recover());
+    CHECK(lan.link_events == 1);
+    CHECK(lan.card.state() == Error::link_down);
 }
 
 TEST_CASE("a vanished device: every call answers, nothing loops (B41)") {
