@@ -6,7 +6,7 @@ from pathlib import Path
 from ringside import build
 from ringside.machine import MACHINES, Machine
 from ringside.messages import UserError
-from ringside.size import measure
+from ringside.size import measure as image_size
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from counting import Counter, symbol  # noqa: E402
@@ -15,27 +15,30 @@ from counting import Counter, symbol  # noqa: E402
 ICOUNT = ["-icount", "shift=0,sleep=off"]
 
 
-def main():
-    image = build.image("selftest")
+def measure(image, machine, devices):
+    """(instructions, rounds of string instructions, halts) from the entry to main()"""
     addresses = {"entry": symbol(image, "ringside_pvh_entry"), "main": symbol(image, "main")}
     with Counter() as counter:
-        for name in MACHINES:
-            for devices in (True, False):
-                machine = Machine(image=image, machine=name, memory=256, network=devices, balloon=devices, entropy=devices,
-                                  chardevs=["null,id=console"] if devices else [], console="console" if devices else "",
-                                  command_line=["only=none"], extra=list(ICOUNT))
-                lines, printed, _ = counter.run(machine, addresses)
-                points = {line.name: line for line in lines}
-                if set(points) != {"entry", "main"}:
-                    raise UserError(f"{name}: the guest did not get to main():\n{printed}")
-                count = points["main"].instructions - points["entry"].instructions
-                repeated = points["main"].repeated - points["entry"].repeated
-                halts = points["main"].halt - points["entry"].halt
-                what = "network, console, balloon, entropy" if devices else "no devices"
-                print(f"entry to main, {name}, {what}: {count} instructions, {repeated} rounds of string instructions, {halts} halts")
+        described = Machine(image=image, machine=machine, memory=256, network=devices, balloon=devices, entropy=devices,
+                            chardevs=["null,id=console"] if devices else [], console="console" if devices else "",
+                            command_line=["only=none"], extra=list(ICOUNT))
+        lines, printed, _ = counter.run(described, addresses)
+    points = {line.name: line for line in lines}
+    if set(points) != {"entry", "main"}:
+        raise UserError(f"{machine}: the guest did not get to main():\n{printed}")
+    return tuple(getattr(points["main"], what) - getattr(points["entry"], what) for what in ("instructions", "repeated", "halt"))
+
+
+def main():
+    image = build.image("selftest")
+    for name in MACHINES:
+        for devices in (True, False):
+            count, repeated, halts = measure(image, name, devices)
+            what = "network, console, balloon, entropy" if devices else "no devices"
+            print(f"entry to main, {name}, {what}: {count} instructions, {repeated} rounds of string instructions, {halts} halts")
     for name in ("appliance", "selftest", "hello"):
         try:
-            size = measure(build.image(name))
+            size = image_size(build.image(name))
         except UserError:
             continue
         print(f"{name}: {size['text'] + size['data']} bytes of code and data, {size['bss']} bytes zeroed")
