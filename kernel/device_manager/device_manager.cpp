@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdio>
+#include <cstring>
 #include <new>
 
 #include "drivers/blk/abi.hpp"
@@ -182,6 +183,8 @@ private:
             return;
         }
         std::snprintf(where, sizeof where, "mmio 0x%llx", static_cast<unsigned long long>(slot->base));
+        for (const DeviceEntry& entry : DeviceList(entries.front()))
+            if (std::strcmp(entry.where_, where) == 0) return; // named twice, driven once
         const std::uintptr_t base = device_platform().map_device(slot->base, slot->size);
         auto* line = new (std::nothrow) MmioLine;
         auto* transport = new (std::nothrow) virtio::MmioTransport;

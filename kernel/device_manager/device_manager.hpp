@@ -40,8 +40,10 @@ public:
     /// The virtio device type (2 is blk); 0 if unknown.
     [[nodiscard]] std::uint32_t type() const noexcept { return type_; }
     [[nodiscard]] bool running() const noexcept { return device_ != nullptr && device_->started(); }
-    /// Why it does not run: "feature VERSION_1 is missing", "no driver for SCSI host"; empty if it started.
-    [[nodiscard]] const char* problem() const noexcept { return problem_; }
+    /// Why it does not run: "feature VERSION_1 is not offered", "no driver for SCSI host"; empty while it does.
+    [[nodiscard]] const char* problem() const noexcept {
+        return problem_[0] == '\0' && device_ != nullptr && !device_->started() ? "stopped" : problem_;
+    }
     [[nodiscard]] virtio::Error error() const noexcept { return error_; }
 
     /// Features, interrupt mode, queues and their counters; null where there is no driver.
