@@ -152,8 +152,9 @@ Result<> BlockDevice::make_slots() noexcept {
     for (std::uint16_t i = count; i-- != 0;) {
         Slot& slot = slots_[i];
         slot = Slot{};
-        slot.complete = &BlockDevice::chain_done;
         slot.device = this;
+        slot.header = reinterpret_cast<BlockHeader*>(memory_.data + kHeaderStride * i);
+        slot.status = reinterpret_cast<std::uint8_t*>(memory_.data + statuses_at_ + i);
         slot.index = i;
         if (i < preset_count_) queue_.preset(i, header_segment(slot), status_segment(slot));
         give_slot(slot);

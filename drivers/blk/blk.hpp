@@ -156,6 +156,8 @@ private:
     struct Slot : Request {
         BlockDevice* device = nullptr;
         BlockRequest* owner = nullptr;
+        BlockHeader* header = nullptr; // in DMA memory, as is
+        std::uint8_t* status = nullptr;
         const void* pieces = nullptr; // the caller's list of spans, or &single
         std::span<std::byte> single;
         std::uint64_t sector = 0; // where the chain in flight begins
@@ -214,7 +216,8 @@ private:
     template<class Use> static void each_run(Slot& slot, std::uint64_t bytes, Use use) noexcept;
 
     // requests.cpp
-    static void chain_done(Request& request) noexcept;
+    static void one_done(Request& request) noexcept;   // a request of one chain without mappings
+    static void chain_done(Request& request) noexcept; // any other
     void advance(Slot& slot) noexcept;
     void finish(Slot& slot, Error error) noexcept;
 

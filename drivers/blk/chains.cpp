@@ -11,10 +11,11 @@ Segment BlockDevice::status_segment(const Slot& slot) const noexcept { return me
 
 Result<> BlockDevice::send(Slot& slot) noexcept {
     // Never on the caller's stack, and written whole before each chain: the device may have scribbled on it.
-    std::byte* const own = memory_.data + kHeaderStride * slot.index;
-    const BlockHeader header{Le32{static_cast<std::uint32_t>(slot.operation)}, Le32{}, Le64{slot.left == 0 ? 0 : slot.sector}};
-    copy_bytes(own, &header, sizeof header);
-    memory_.data[statuses_at_ + slot.index] = std::byte{block_status::kNotWritten};
+    const bool data = slot.operation == BlockOperation::in || slot.operation == BlockOperation::out;
+    slot.header->type.store(static_cast<std::uint32_t>(slot.operation));
+    slot.header->reserved.store(0);
+    slot.header->sector.store(data ? slot.sector : 0);
+    *slot.status = block_status::kNotWritten;
     slot.bounce = false;
     slot.mappings = 0;
     switch (slot.operation) {
@@ -37,9 +38,7 @@ Result<> BlockDevice::send(Slot& slot) noexcept {
         const std::uint32_t whole = most >= unit ? most - most % unit : most;
         slot.part = slot.left < whole ? static_cast<std::uint32_t>(slot.left) : whole;
         const BlockRange range{Le64{slot.sector}, Le32{slot.part}, Le32{slot.flags}};
-        const BlockHeader no_sector{Le32{static_cast<std::uint32_t>(slot.operation)}, Le32{}, Le64{}};
-        copy_bytes(own, &no_sector, sizeof no_sector);
-        copy_bytes(own + sizeof(BlockHeader), &range, sizeof range);
+        copy_bytes(slot.header + 1, &range, sizeof range);
         return send_three(slot, memory_.segment(kHeaderStride * slot.index + sizeof(BlockHeader), sizeof(BlockRange)));
     }
     }

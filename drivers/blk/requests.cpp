@@ -51,17 +51,14 @@ Result<> BlockDevice::one(BlockRequest& request, BlockOperation operation, std::
         sector <= capacity_ - sectors && data.data() != nullptr && request.state != Request::State::in_flight && free_preset_ != kNoSlot)
         [[likely]] {
         Slot& slot = slots_[free_preset_];
-        auto* const header = reinterpret_cast<BlockHeader*>(memory_.data + kHeaderStride * slot.index);
-        header->type.store(static_cast<std::uint32_t>(operation));
-        header->reserved.store(0); // all of it: the device may have scribbled on it
-        header->sector.store(sector);
-        memory_.data[statuses_at_ + slot.index] = std::byte{block_status::kNotWritten};
+        slot.header->type.store(static_cast<std::uint32_t>(operation));
+        slot.header->reserved.store(0); // all of it: the device may have scribbled on it
+        slot.header->sector.store(sector);
+        *slot.status = block_status::kNotWritten;
+        slot.complete = &BlockDevice::one_done;
         slot.owner = &request;
         slot.operation = operation;
-        slot.left = bytes;
         slot.part = static_cast<std::uint32_t>(bytes);
-        slot.bounce = false;
-        slot.mappings = 0;
         const bool device_writes = operation == BlockOperation::in;
         const Result<> added = queue_.add_preset(slot.index, {domain_->direct_address(data.data()), slot.part}, device_writes, slot);
         if (!added) [[unlikely]]
@@ -202,6 +199,7 @@ Result<> BlockDevice::submit(BlockRequest& request, BlockOperation operation, st
         ++queue_.counters().ring_full;
         return fail(Error::ring_full);
     }
+    slot->complete = &BlockDevice::chain_done;
     slot->owner = &request;
     slot->operation = operation;
     slot->sector = sector;
@@ -230,23 +228,37 @@ Result<> BlockDevice::submit(BlockRequest& request, BlockOperation operation, st
 
 // --- completion ---
 
+namespace {
+// The status byte decides; the used length says nothing (trap 11, B5). BLK-044
+Error outcome(std::uint8_t status) noexcept {
+    switch (status) {
+    case block_status::kOk: return Error::none;
+    case block_status::kIoErr: return Error::io_error;
+    case block_status::kUnsupported: return Error::unsupported_request;
+    default: return Error::bad_response;
+    }
+}
+} // namespace
+
+void BlockDevice::one_done(Request& request) noexcept {
+    Slot& slot = static_cast<Slot&>(request);
+    if (slot.error != Error::none) [[unlikely]] // a reset, not an answer
+        return slot.device->finish(slot, slot.error);
+    const std::uint8_t status = load_once(*slot.status);
+    if (status != block_status::kOk) [[unlikely]]
+        return slot.device->finish(slot, outcome(status));
+    slot.owner->bytes = slot.part;
+    slot.device->finish(slot, Error::none);
+}
+
 void BlockDevice::chain_done(Request& request) noexcept {
     Slot& slot = static_cast<Slot&>(request);
     BlockDevice& device = *slot.device;
     if (slot.mappings != 0) device.unmap(slot);
     if (slot.error != Error::none) return device.finish(slot, slot.error); // a reset, not an answer
-    // The status byte decides; the used length says nothing (trap 11, B5). BLK-044
-    switch (load_once(reinterpret_cast<const std::uint8_t&>(device.memory_.data[device.statuses_at_ + slot.index]))) {
-    case block_status::kOk:
-        [[likely]] if (slot.part == slot.left && !slot.bounce && slot.operation <= BlockOperation::out) {
-            slot.owner->bytes += slot.part;
-            return device.finish(slot, Error::none);
-        }
-        return device.advance(slot);
-    case block_status::kIoErr: return device.finish(slot, Error::io_error);
-    case block_status::kUnsupported: return device.finish(slot, Error::unsupported_request);
-    default: return device.finish(slot, Error::bad_response);
-    }
+    const Error error = outcome(load_once(*slot.status));
+    if (error != Error::none) return device.finish(slot, error);
+    device.advance(slot);
 }
 
 void BlockDevice::advance(Slot& slot) noexcept {
