@@ -86,6 +86,10 @@ private:
 /// Starts lwIP itself, once. Errors: out_of_memory.
 [[nodiscard]] virtio::Result<> start_network();
 
+/// Waits until the other sides have confirmed what was written to connections that the program has closed since, or the deadline. Called
+/// before the machine goes: what is still in our buffers would be lost with it.
+void drain_network(std::uint64_t deadline_ns);
+
 /// The n-th attached link, from 0; null if there are fewer.
 [[nodiscard]] NetInterface* network_interface(std::size_t index) noexcept;
 

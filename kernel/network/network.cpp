@@ -15,6 +15,7 @@
 #include "kernel/task/wait_queue.hpp"
 #include "lwip/dhcp.h"
 #include "lwip/dns.h"
+#include "lwip/priv/tcp_priv.h"
 #include "lwip/prot/tcp.h"
 #include "lwip/tcp.h"
 #include "lwip/tcpip.h"
@@ -110,6 +111,18 @@ virtio::Result<> attach_link(Link& link) {
     CoreLock lock;
     configure(*interface, index == 0);
     return {};
+}
+
+void drain_network(std::uint64_t deadline_ns) {
+    constexpr std::uint64_t kLookNs = 5'000'000;
+    auto unconfirmed = [] {
+        CoreLock lock;
+        for (const tcp_pcb* pcb = tcp_active_pcbs; pcb != nullptr; pcb = pcb->next) {
+            if (pcb->state == FIN_WAIT_1 || pcb->state == CLOSING || pcb->state == LAST_ACK) return true;
+        }
+        return false;
+    };
+    while (started && now_ns() < deadline_ns && unconfirmed()) sleep_until(now_ns() + kLookNs);
 }
 
 NetInterface* network_interface(std::size_t index) noexcept { return index < interfaces.size() ? interfaces[index] : nullptr; }

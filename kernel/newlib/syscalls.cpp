@@ -14,6 +14,7 @@
 
 #include "kernel/entropy/entropy.hpp"
 #include "kernel/memory/heap.hpp"
+#include "kernel/network/net_interface.hpp"
 #include "kernel/newlib/descriptors.hpp"
 #include "kernel/panic/panic.hpp"
 #include "kernel/power/power.hpp"
@@ -254,6 +255,7 @@ int kill(pid_t process, int signal) {
 }
 [[noreturn]] void abort() { panic("abort() called"); }
 [[noreturn]] void _exit(int status) {
+    drain_network(now_ns() + 2'000'000'000);
     if (stop_devices != nullptr) stop_devices();
     power_off(status);
 }
