@@ -93,6 +93,12 @@ public:
             ++counters_.kicks_suppressed;
         }
     }
+    /// Rings the doorbell though the device did not ask, and there may be nothing new: for devices that go on only when they hear it.
+    void kick_always() noexcept {
+        if (!started_) return;
+        doorbell_.ring(ring_.available_index());
+        ++counters_.kicks;
+    }
     /// publish() and kick_if_needed().
     void kick() noexcept {
         if (ring_.publish()) kick_if_needed();

@@ -182,14 +182,18 @@ void ConsoleDevice::pump_control() noexcept {
     control_receive_.kick(); // buffers for the answers first
     if (device_ready_wanted_ && send_control(0, ConsoleEvent::device_ready, 1)) device_ready_wanted_ = false; // CONS-003
     // Open follows ready: QEMU forgets what is said of a port that is not ready.
+    std::uint32_t opened = 0;
     for (std::uint32_t left = open_wanted_ & ~ready_wanted_; left != 0; left &= left - 1) {
         const auto id = static_cast<std::uint32_t>(std::countr_zero(left));
         if (!ports_[id].present_) continue;
         if (!send_control(id, ConsoleEvent::port_open, ports_[id].guest_open_ ? 1 : 0)) break;
         open_wanted_ &= ~(1u << id);
+        if (ports_[id].guest_open_) opened |= 1u << id;
     }
     if (refuse_wanted_ && send_control(refused_id_, ConsoleEvent::port_ready, 0)) refuse_wanted_ = false;
     control_transmit_.kick();
+    // Input that waited at the host for this side to open: QEMU looks at it again only when it hears of buffers.
+    for (; opened != 0; opened &= opened - 1) ports_[static_cast<unsigned>(std::countr_zero(opened))].receive_.kick_always();
     if (control_transmit_.in_flight() != 0 && control_transmit_.arm_interrupts())
         device_.event().mark(Device::queue_bit(kControlTransmitQueue));
 }

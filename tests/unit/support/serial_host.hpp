@@ -216,8 +216,7 @@ private:
             } else if (event == 6) {
                 const auto found = ports.find(id);
                 if (found != ports.end() && found->second.ready) {
-                    found->second.guest_open = value != 0;
-                    feed(id);
+                    found->second.guest_open = value != 0; // what waits is looked at when the guest next rings for input
                 }
             } else {
                 device.violations.emplace_back("a control message that only the device sends");
