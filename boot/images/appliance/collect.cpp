@@ -8,6 +8,7 @@
 #include "boot/images/appliance/text.hpp"
 #include "kernel/app.hpp"
 #include "kernel/balloon/balloon_service.hpp"
+#include "kernel/console/console_service.hpp"
 #include "kernel/device_manager/block_disk.hpp"
 #include "kernel/device_manager/device_manager.hpp"
 #include "kernel/device_manager/net_link.hpp"
@@ -75,6 +76,18 @@ void describe(DeviceReport& into, const DeviceEntry& device) {
             service != nullptr && &service->device().device() == device.device())
             print("%s of %s asked for", ByteCount(service->status().pages * 4096).c_str(),
                   ByteCount(service->status().target * 4096).c_str());
+        break;
+    case DeviceKind::console:
+        for (kernel::ConsoleService* service : kernel::console_services()) {
+            if (&service->device().device() != device.device()) continue;
+            Text names(into.detail.characters.size() - 1);
+            for (const virtio::ConsolePort& port : service->device().ports()) {
+                if (!port.present()) continue;
+                if (!names.view().empty()) names.write(", ");
+                names.write(port.name().empty() ? std::string_view("terminal") : port.name());
+            }
+            std::ranges::copy(names.view(), into.detail.characters.begin());
+        }
         break;
     default: break;
     }

@@ -25,7 +25,7 @@ void write_devices(Output& out, const Report& report) {
             out.write("\n");
             continue;
         }
-        out.print("%s; ", device.interrupt_mode);
+        out.print("%s%s", device.interrupt_mode, device.detail.view().empty() ? "" : "; ");
         write_printable(out, device.detail.view());
         out.write("\n          ");
         write_features(out, device.features, device.feature_names);
@@ -35,14 +35,19 @@ void write_devices(Output& out, const Report& report) {
 }
 
 void write_queues(Output& out, const Report& report) {
-    out.print("%-16s %5s %6s %9s %9s %8s %8s %8s %8s %6s %6s %7s\n", "queue", "size", "flight", "requests", "bytes", "kicks", "spared",
+    out.print("%-26s %5s %6s %9s %9s %8s %8s %8s %8s %6s %6s %7s\n", "queue", "size", "flight", "requests", "bytes", "kicks", "spared",
               "intr", "spurious", "full", "errors", "rescues");
+    std::size_t unused = 0;
     for (const DeviceReport& device : report.device_list()) {
         for (const QueueReport& queue : report.queues_of(device)) {
+            if (!queue.used()) {
+                ++unused;
+                continue;
+            }
             Text label(64);
             label.print("%s.%u %s", device.name.c_str(), queue.index, queue.broken ? "BROKEN" : queue.name);
             const auto& count = queue.counters;
-            out.print("%-16.*s %5u %6u %9llu ", static_cast<int>(label.view().size()), label.view().data(), queue.size, queue.in_flight,
+            out.print("%-26.*s %5u %6u %9llu ", static_cast<int>(label.view().size()), label.view().data(), queue.size, queue.in_flight,
                       static_cast<unsigned long long>(count.requests));
             out.print("%9s %8llu %8llu ", ByteCount(count.bytes).c_str(), static_cast<unsigned long long>(count.kicks),
                       static_cast<unsigned long long>(count.kicks_suppressed));
@@ -52,6 +57,7 @@ void write_queues(Output& out, const Report& report) {
                       static_cast<unsigned long long>(count.errors), static_cast<unsigned long long>(count.watchdog_rescues));
         }
     }
+    if (unused > 0) out.print("and %zu that have not been used\n", unused);
 }
 
 } // namespace appliance

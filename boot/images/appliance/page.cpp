@@ -36,7 +36,7 @@ section { margin: 1rem 0; padding: 1rem 1.2rem; overflow-x: auto; }
 meter { width: 100%; height: .7rem; }
 table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th { text-align: left; font-weight: 500; color: var(--soft); font-size: .85rem; }
-th, td { padding: .28rem .6rem .28rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+th, td { padding: .28rem .9rem .28rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 tr:last-child td { border-bottom: 0; } .n { text-align: right; } .bad { color: var(--bad); font-weight: 600; }
 .device { display: flex; flex-wrap: wrap; gap: .1rem 1rem; align-items: baseline; margin-bottom: .5rem; }
 .device b { font-size: 1.05rem; } .device span { color: var(--soft); }
@@ -129,7 +129,12 @@ void write_queue_table(Output& out, std::span<const QueueReport> queues) {
               "class=\"n\">kicks"
               "<th class=\"n\">spared<th class=\"n\">interrupts<th class=\"n\">spurious<th class=\"n\">full<th class=\"n\">errors"
               "<th class=\"n\">rescues\n");
+    std::size_t unused = 0;
     for (const QueueReport& queue : queues) {
+        if (!queue.used()) {
+            ++unused;
+            continue;
+        }
         const virtio::QueueCounters& count = queue.counters;
         out.print("<tr><td>%u %s%s", queue.index, queue.name, queue.broken ? " <span class=\"bad\">broken</span>" : "");
         out.print("<td class=\"n\">%u<td class=\"n\">%u", queue.size, queue.in_flight);
@@ -139,6 +144,7 @@ void write_queue_table(Output& out, std::span<const QueueReport> queues) {
         out.print("<td class=\"n\">%llu<td class=\"n\">%llu", number(count.ring_full), number(count.errors));
         out.print("<td class=\"n%s\">%llu\n", count.watchdog_rescues != 0 ? " bad" : "", number(count.watchdog_rescues));
     }
+    if (unused > 0) out.print("<tr><td colspan=\"12\"><small>%zu more, not used so far</small>\n", unused);
     out.write("</table>\n");
 }
 

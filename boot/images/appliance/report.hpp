@@ -32,6 +32,11 @@ struct QueueReport {
     std::uint16_t in_flight = 0;
     bool broken = false;
     virtio::QueueCounters counters;
+
+    /// Most ports of a console have queues that nobody ever uses: listings for people leave them out.
+    [[nodiscard]] bool used() const noexcept {
+        return broken || counters.requests != 0 || counters.interrupts != 0 || counters.errors != 0 || counters.watchdog_rescues != 0;
+    }
 };
 
 struct DeviceReport {
