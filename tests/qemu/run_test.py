@@ -30,7 +30,8 @@ def answers(machine):
     for device in ("bl(oc)?k", "net", "console", "balloon", "entropy|rng"):
         expect(re.search(device, result.stdout, re.I), result, f"no {device} among the devices")
     expect(result.stdout.count("\n") < 60, result, "more than the commands' answers on standard output")
-    expect(result.stderr.count("\n") == 1 and "http://127.0.0.1:" in result.stderr, result, "not one line about what is booted")
+    said = [line for line in result.stderr.splitlines() if "is taken: using" not in line]  # another guest may have the usual port
+    expect(len(said) == 1 and "http://127.0.0.1:" in said[0], result, "not one line about what is booted")
 
 
 def failing(machine):

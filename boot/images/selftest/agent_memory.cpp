@@ -6,6 +6,8 @@
 
 #include "boot/images/selftest/agent.hpp"
 #include "boot/images/selftest/pattern.hpp"
+#include "kernel/balloon/balloon_service.hpp"
+#include "kernel/device_manager/device_manager.hpp"
 #include "kernel/memory/heap.hpp"
 #include "kernel/memory/pages.hpp"
 #include "kernel/task/task.hpp"
@@ -98,6 +100,8 @@ void pages(const Words&, Answer& answer) {
     answer.value("free", now.free);
     answer.value("run", now.largest_run);
     answer.value("ballooned", now.ballooned);
+    const kernel::BalloonService* balloon = kernel::balloon_service();
+    answer.value("taken_back", balloon == nullptr ? 0 : balloon->status().taken_back); // since the start
     answer.value("heap", kernel::heap_statistics().bytes);
 }
 
