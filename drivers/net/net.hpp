@@ -104,7 +104,7 @@ public:
     struct Options {
         std::uint16_t receive_queue = 256; // caps on what the device offers
         std::uint16_t transmit_queue = 256;
-        std::uint16_t copy_slots = 64;           // frames that transmit(span) can have in flight
+        std::uint16_t copy_slots = 64;           // frames that transmit(span) can have in flight; 0: it is unsupported
         std::uint32_t receive_memory = 4u << 20; // most bytes of receive buffers (at least 8 buffers in any case)
         /// Random bytes for a locally administered address. Without it a device that gives no MAC address is refused.
         void (*random)(std::span<std::uint8_t> out) noexcept = nullptr;

@@ -135,6 +135,7 @@ Result<> NetDevice::transmit(std::span<const std::byte> frame, std::optional<Che
         reclaim_if_short();
     TransmitSlot* slot = take(free_copies_);
     if (slot == nullptr) {
+        if (copy_slots_ == 0) return fail(Error::unsupported_request);
         ++transmit_.counters().ring_full;
         return fail(Error::ring_full);
     }

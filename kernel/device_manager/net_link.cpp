@@ -15,6 +15,7 @@ NetLink::NetLink(unsigned number) noexcept { std::snprintf(name_, sizeof name_, 
 
 virtio::Result<> NetLink::start(virtio::Platform& platform, virtio::Transport& transport) {
     virtio::NetDevice::Options options;
+    options.copy_slots = 0; // the stack lends all its frames
     options.random = [](std::span<std::uint8_t> out) noexcept { random_bytes(std::as_writable_bytes(out)); };
     options.client = {.context = this, .received = received, .transmitted = transmitted, .link_changed = link_changed};
     return device_.start(platform, transport, options);

@@ -850,6 +850,23 @@ TEST_CASE("works with one message, a line, and without any interrupt (trap 23, 3
     }
 }
 
+TEST_CASE("without copy slots only lent frames are sent, as many as the ring holds") {
+    Lan lan;
+    lan.options.copy_slots = 0;
+    REQUIRE(lan.start());
+    CHECK(lan.card.transmit(as_bytes(frame(60))).error() == Error::unsupported_request);
+    for (unsigned round = 0; round < 3; ++round) {
+        unsigned fitting = 0;
+        while (lan.send(frame(60), fitting)) ++fitting;
+        CHECK(fitting == 64);
+        lan.card.flush();
+        CHECK(lan.drain().size() == 64);
+        lan.card.poll();
+    }
+    CHECK(lan.transmitted.size() == 192);
+    CHECK(lan.device.violations.empty());
+}
+
 TEST_CASE("what the device writes shares no line with anything else") {
     Lan lan;
     REQUIRE(lan.start());
