@@ -193,71 +193,80 @@ TEST_CASE("blk: B12: completions in any order reach their own requests") {
 }
 
 TEST_CASE("blk: trap 32, B31, B47: nothing is sent that the disk cannot take") {
-    Rig rig({.sectors = 16});
-    const auto kicks = rig.driver.queue().counters().kicks;
-    Bytes data(512 * 4);
-    std::span<std::byte> all(data);
-    BlockRequest request;
-    CHECK(rig.driver.read(request, 16, all.first(512)).error() == Error::out_of_range);
-    CHECK(rig.driver.read(request, 15, all.first(1024)).error() == Error::out_of_range);
-    CHECK(rig.driver.read(request, ~0ull, all.first(512)).error() == Error::out_of_range);
-    CHECK(rig.driver.read(request, ~0ull - 3, all).error() == Error::out_of_range); // the sum wraps
-    CHECK(rig.driver.read(request, 0, all.first(511)).error() == Error::unaligned);
-    CHECK(rig.driver.read(request, 0, all.first(513)).error() == Error::unaligned);
-    CHECK(rig.driver.read(request, 0, all.first(0)).error() == Error::empty_request);
-    CHECK(rig.driver.read(request, 0, std::span<std::byte>()).error() == Error::empty_request);
-    CHECK(rig.driver.write(request, 16, std::span<const std::byte>(all.first(512))).error() == Error::out_of_range);
-    // Lists: an empty piece, no piece, a total that wraps around 64 bits, a null pointer with a length.
-    std::array<std::span<std::byte>, 2> list{all.first(512), all.first(0)};
-    CHECK(rig.driver.read(request, 0, list).error() == Error::empty_request);
-    CHECK(rig.driver.read(request, 0, std::span<const std::span<std::byte>>()).error() == Error::empty_request);
-    list = {all.first(512), std::span(data.data(), SIZE_MAX - 511)};
-    CHECK(rig.driver.read(request, 0, list).error() == Error::out_of_range);
-    list = {all.first(512), std::span(data.data(), SIZE_MAX / 2 - 511)};
-    CHECK(rig.driver.read(request, 0, list).error() != Error::none);
-    std::byte* nowhere = nullptr;
-    list = {all.first(512), std::span(nowhere, 512)};
-    CHECK(rig.driver.read(request, 0, list).error() == Error::invalid_argument);
-    CHECK(rig.driver.read(request, 0, std::span(nowhere, 512)).error() == Error::invalid_argument);
-    CHECK(rig.driver.discard(request, 0, 17).error() == Error::out_of_range);
-    CHECK(rig.driver.discard(request, 2, ~0ull).error() == Error::out_of_range);
-    CHECK(rig.driver.write_zeroes(request, 0, 0).error() == Error::empty_request);
-    CHECK(rig.driver.queue().counters().kicks == kicks);
-    CHECK(rig.disk.seen.empty());
-    CHECK(rig.driver.counters().refused >= 16);
-    // The last sector is there.
-    CHECK(rig.driver.read(15, all.first(512)));
-    // The same request twice.
-    rig.disk.automatic = false;
-    REQUIRE(rig.driver.read(request, 0, all.first(512)));
-    CHECK(rig.driver.read(request, 0, all.first(512)).error() == Error::request_in_flight);
-    CHECK(rig.driver.flush(request).error() == Error::request_in_flight);
-    rig.disk.automatic = true;
-    CHECK(rig.driver.wait(request));
+    for (const bool direct : {false, true}) {
+        CAPTURE(direct);
+        Rig rig({.sectors = 16, .direct = direct});
+        const auto kicks = rig.driver.queue().counters().kicks;
+        Bytes data(512 * 4);
+        std::span<std::byte> all(data);
+        BlockRequest request;
+        CHECK(rig.driver.read(request, 16, all.first(512)).error() == Error::out_of_range);
+        CHECK(rig.driver.read(request, 15, all.first(1024)).error() == Error::out_of_range);
+        CHECK(rig.driver.read(request, ~0ull, all.first(512)).error() == Error::out_of_range);
+        CHECK(rig.driver.read(request, ~0ull - 3, all).error() == Error::out_of_range); // the sum wraps
+        CHECK(rig.driver.read(request, 0, all.first(511)).error() == Error::unaligned);
+        CHECK(rig.driver.read(request, 0, all.first(513)).error() == Error::unaligned);
+        CHECK(rig.driver.read(request, 0, all.first(0)).error() == Error::empty_request);
+        CHECK(rig.driver.read(request, 0, std::span<std::byte>()).error() == Error::empty_request);
+        CHECK(rig.driver.write(request, 16, std::span<const std::byte>(all.first(512))).error() == Error::out_of_range);
+        // Lists: an empty piece, no piece, a total that wraps around 64 bits, a null pointer with a length.
+        std::array<std::span<std::byte>, 2> list{all.first(512), all.first(0)};
+        CHECK(rig.driver.read(request, 0, list).error() == Error::empty_request);
+        CHECK(rig.driver.read(request, 0, std::span<const std::span<std::byte>>()).error() == Error::empty_request);
+        list = {all.first(512), std::span(data.data(), SIZE_MAX - 511)};
+        CHECK(rig.driver.read(request, 0, list).error() == Error::out_of_range);
+        list = {all.first(512), std::span(data.data(), SIZE_MAX / 2 - 511)};
+        CHECK(rig.driver.read(request, 0, list).error() != Error::none);
+        std::byte* nowhere = nullptr;
+        list = {all.first(512), std::span(nowhere, 512)};
+        CHECK(rig.driver.read(request, 0, list).error() == Error::invalid_argument);
+        CHECK(rig.driver.read(request, 0, std::span(nowhere, 512)).error() == Error::invalid_argument);
+        CHECK(rig.driver.discard(request, 0, 17).error() == Error::out_of_range);
+        CHECK(rig.driver.discard(request, 2, ~0ull).error() == Error::out_of_range);
+        CHECK(rig.driver.write_zeroes(request, 0, 0).error() == Error::empty_request);
+        CHECK(rig.driver.queue().counters().kicks == kicks);
+        CHECK(rig.disk.seen.empty());
+        CHECK(rig.driver.counters().refused >= 16);
+        // The last sector is there.
+        CHECK(rig.driver.read(15, all.first(512)));
+        // The same request twice.
+        rig.disk.automatic = false;
+        REQUIRE(rig.driver.read(request, 0, all.first(512)));
+        CHECK(rig.driver.read(request, 0, all.first(512)).error() == Error::request_in_flight);
+        CHECK(rig.driver.flush(request).error() == Error::request_in_flight);
+        rig.disk.automatic = true;
+        CHECK(rig.driver.wait(request));
+    }
 }
 
 TEST_CASE("blk: a write to a read-only disk is an error before anything is sent") {
-    Rig rig({.features = {5, 9, 13, 14, 28, 29, 32}});
-    Bytes data(512);
-    CHECK(rig.driver.write(0, data).error() == Error::read_only);
-    BlockRequest request;
-    CHECK(rig.driver.discard(request, 0, 1).error() == Error::read_only);
-    CHECK(rig.driver.write_zeroes(request, 0, 1).error() == Error::read_only);
-    CHECK(rig.disk.seen.empty());
-    CHECK(rig.driver.read(0, data));
+    for (const bool direct : {false, true}) {
+        CAPTURE(direct);
+        Rig rig({.features = {5, 9, 13, 14, 28, 29, 32}, .direct = direct});
+        Bytes data(512);
+        CHECK(rig.driver.write(0, data).error() == Error::read_only);
+        BlockRequest request;
+        CHECK(rig.driver.discard(request, 0, 1).error() == Error::read_only);
+        CHECK(rig.driver.write_zeroes(request, 0, 1).error() == Error::read_only);
+        CHECK(rig.disk.seen.empty());
+        CHECK(rig.driver.read(0, data));
+    }
 }
 
 TEST_CASE("blk: the block size binds requests; nonsense of the device's is taken for 512") {
-    Rig rig({.block_size = 4096});
-    Bytes data(8192);
-    CHECK(rig.driver.read(0, std::span(data).first(512)).error() == Error::unaligned);
-    CHECK(rig.driver.read(1, std::span(data).first(4096)).error() == Error::unaligned);
-    CHECK(rig.driver.read(8, data));
-    CHECK(same(data, rig.disk, 8));
-    for (const std::uint32_t size : {0u, 1u, 256u, 513u, 131072u, 0x8000'0000u, 0xffff'ffffu}) {
-        Rig odd({.block_size = size});
-        CHECK(odd.driver.limits().block_size == 512);
-        CHECK(odd.driver.read(1, std::span(data).first(512)));
+    for (const bool direct : {false, true}) {
+        CAPTURE(direct);
+        Rig rig({.block_size = 4096, .direct = direct});
+        Bytes data(8192);
+        CHECK(rig.driver.read(0, std::span(data).first(512)).error() == Error::unaligned);
+        CHECK(rig.driver.read(1, std::span(data).first(4096)).error() == Error::unaligned);
+        CHECK(rig.driver.read(8, data));
+        CHECK(same(data, rig.disk, 8));
+        for (const std::uint32_t size : {0u, 1u, 256u, 513u, 131072u, 0x8000'0000u, 0xffff'ffffu}) {
+            Rig odd({.block_size = size});
+            CHECK(odd.driver.limits().block_size == 512);
+            CHECK(odd.driver.read(1, std::span(data).first(512)));
+        }
     }
 }
 
@@ -359,35 +368,38 @@ TEST_CASE("blk: B48: memory that is scattered for the device") {
 }
 
 TEST_CASE("blk: B5: IOERR, UNSUPP and a missing status reach the caller; the driver goes on") {
-    Rig rig;
-    Bytes data(512);
-    rig.disk.fail_sector = 7;
-    CHECK(rig.driver.read(7, data).error() == Error::io_error);
-    CHECK(rig.driver.read(6, data));
-    rig.disk.fail_status = 2;
-    CHECK(rig.driver.read(7, data).error() == Error::unsupported_request);
-    for (const std::uint8_t status : {std::uint8_t{3}, std::uint8_t{0x80}, std::uint8_t{0xff}}) {
-        rig.disk.fail_status = status;
-        CHECK(rig.driver.read(7, data).error() == Error::bad_response);
+    for (const bool direct : {false, true}) {
+        CAPTURE(direct);
+        Rig rig({.direct = direct});
+        Bytes data(512);
+        rig.disk.fail_sector = 7;
+        CHECK(rig.driver.read(7, data).error() == Error::io_error);
+        CHECK(rig.driver.read(6, data));
+        rig.disk.fail_status = 2;
+        CHECK(rig.driver.read(7, data).error() == Error::unsupported_request);
+        for (const std::uint8_t status : {std::uint8_t{3}, std::uint8_t{0x80}, std::uint8_t{0xff}}) {
+            rig.disk.fail_status = status;
+            CHECK(rig.driver.read(7, data).error() == Error::bad_response);
+        }
+        rig.disk.skip_status = true; // every slot has seen an "ok" before: it must not be taken for this one
+        for (unsigned i = 0; i < 300; ++i) CHECK(rig.driver.read(6, data).error() == Error::bad_response);
+        rig.disk.skip_status = false;
+        CHECK(rig.driver.read(6, data));
+        // A failure in the middle of a resumed request: what was moved is told.
+        Rig small({.size_max = 512, .seg_max = 1});
+        small.disk.fail_sector = 2;
+        Bytes more(4 * 512);
+        BlockRequest request;
+        REQUIRE(small.driver.read(request, 0, more));
+        CHECK(small.driver.wait(request).error() == Error::io_error);
+        CHECK(request.bytes == 1024);
+        CHECK(small.disk.seen.size() == 3);
     }
-    rig.disk.skip_status = true; // every slot has seen an "ok" before: it must not be taken for this one
-    for (unsigned i = 0; i < 300; ++i) CHECK(rig.driver.read(6, data).error() == Error::bad_response);
-    rig.disk.skip_status = false;
-    CHECK(rig.driver.read(6, data));
-    // A failure in the middle of a resumed request: what was moved is told.
-    Rig small({.size_max = 512, .seg_max = 1});
-    small.disk.fail_sector = 2;
-    Bytes more(4 * 512);
-    BlockRequest request;
-    REQUIRE(small.driver.read(request, 0, more));
-    CHECK(small.driver.wait(request).error() == Error::io_error);
-    CHECK(request.bytes == 1024);
-    CHECK(small.disk.seen.size() == 3);
 }
 
 TEST_CASE("blk: B3, trap 11, BLK-044: the used length decides nothing") {
     for (const std::uint32_t lie : {0u, 1u, 511u, 513u, 514u, 0x7fff'ffffu, 0xffff'ffffu}) {
-        Rig rig;
+        Rig rig({.direct = lie % 2 != 0});
         rig.disk.lie_length = lie;
         Bytes data(512);
         REQUIRE(rig.driver.read(4, data));
@@ -474,46 +486,49 @@ TEST_CASE("blk: the name is asked for once, printable, and may be missing") {
 }
 
 TEST_CASE("blk: ring full is an error value; room is announced; blocking calls wait for it") {
-    Rig rig({.queue_size = 16});
-    rig.disk.automatic = false;
-    Bytes data(512 * 200);
-    std::vector<BlockRequest> requests(200);
-    unsigned accepted = 0;
-    Error why = Error::none;
-    while (accepted < 200) {
-        const Result<> sent = rig.driver.read(requests[accepted], accepted, std::span(data).subspan(accepted * 512, 512));
-        if (!sent) {
-            why = sent.error();
-            break;
+    for (const bool direct : {false, true}) {
+        CAPTURE(direct);
+        Rig rig({.queue_size = 16, .direct = direct});
+        rig.disk.automatic = false;
+        Bytes data(512 * 200);
+        std::vector<BlockRequest> requests(200);
+        unsigned accepted = 0;
+        Error why = Error::none;
+        while (accepted < 200) {
+            const Result<> sent = rig.driver.read(requests[accepted], accepted, std::span(data).subspan(accepted * 512, 512));
+            if (!sent) {
+                why = sent.error();
+                break;
+            }
+            ++accepted;
         }
-        ++accepted;
-    }
-    CHECK(why == Error::ring_full);
-    CHECK(accepted == rig.driver.depth());
-    CHECK(rig.driver.queue().counters().ring_full == 1);
-    CHECK(rig.driver.counters().refused == 0);
-    struct Waiter : RoomWaiter {
-        unsigned calls = 0;
-    } waiter;
-    waiter.on_room = [](RoomWaiter& base) noexcept { ++static_cast<Waiter&>(base).calls; };
-    rig.driver.when_room(waiter);
-    rig.driver.kick();
-    CHECK(rig.driver.poll() == 0);
-    CHECK(waiter.calls == 0);
-    rig.disk.serve();
-    CHECK(rig.driver.poll() == accepted);
-    CHECK(waiter.calls == 1);
-    rig.driver.when_room(waiter);
-    REQUIRE(rig.driver.recover()); // a reset makes room as well
-    CHECK(waiter.calls == 2);
-    for (unsigned i = 0; i < accepted; ++i) CHECK(same(std::span(data).subspan(i * 512, 512), rig.disk, i));
+        CHECK(why == Error::ring_full);
+        CHECK(accepted == rig.driver.depth());
+        CHECK(rig.driver.queue().counters().ring_full == 1);
+        CHECK(rig.driver.counters().refused == 0);
+        struct Waiter : RoomWaiter {
+            unsigned calls = 0;
+        } waiter;
+        waiter.on_room = [](RoomWaiter& base) noexcept { ++static_cast<Waiter&>(base).calls; };
+        rig.driver.when_room(waiter);
+        rig.driver.kick();
+        CHECK(rig.driver.poll() == 0);
+        CHECK(waiter.calls == 0);
+        rig.disk.serve();
+        CHECK(rig.driver.poll() == accepted);
+        CHECK(waiter.calls == 1);
+        rig.driver.when_room(waiter);
+        REQUIRE(rig.driver.recover()); // a reset makes room as well
+        CHECK(waiter.calls == 2);
+        for (unsigned i = 0; i < accepted; ++i) CHECK(same(std::span(data).subspan(i * 512, 512), rig.disk, i));
 
-    for (unsigned i = 0; i < accepted; ++i) REQUIRE(rig.driver.read(requests[i], i, std::span(data).subspan(i * 512, 512)));
-    CHECK(rig.driver.read(0, std::span(data).first(512), kSecond).error() == Error::timeout); // nobody answers
-    CHECK_FALSE(requests[0].done());                                                          // and nothing was reset for it
-    rig.disk.automatic = true;
-    CHECK(rig.driver.read(0, std::span(data).first(512), kSecond));
-    for (unsigned i = 0; i < accepted; ++i) CHECK(rig.driver.wait(requests[i]));
+        for (unsigned i = 0; i < accepted; ++i) REQUIRE(rig.driver.read(requests[i], i, std::span(data).subspan(i * 512, 512)));
+        CHECK(rig.driver.read(0, std::span(data).first(512), kSecond).error() == Error::timeout); // nobody answers
+        CHECK_FALSE(requests[0].done());                                                          // and nothing was reset for it
+        rig.disk.automatic = true;
+        CHECK(rig.driver.read(0, std::span(data).first(512), kSecond));
+        for (unsigned i = 0; i < accepted; ++i) CHECK(rig.driver.wait(requests[i]));
+    }
 }
 
 TEST_CASE("blk: B33: any queue size that fits a request works") {
@@ -627,21 +642,24 @@ TEST_CASE("blk: B6: descriptors rewritten by the device change nothing") {
 }
 
 TEST_CASE("blk: trap 28, B37: an expired deadline resets the device before anything is handed back") {
-    Rig rig;
-    rig.disk.automatic = false;
-    Bytes data(512), others(512);
-    BlockRequest request, other;
-    REQUIRE(rig.driver.read(request, 0, data));
-    REQUIRE(rig.driver.read(other, 1, others));
-    CHECK(rig.driver.wait(request, kSecond).error() == Error::timeout);
-    CHECK(request.done());
-    CHECK(other.done()); // virtio cannot cancel one request
-    CHECK(other.error == Error::device_reset);
-    CHECK(rig.disk.device.resets == 3); // at the start; to stop; to start again
-    rig.disk.pending.clear();
-    rig.disk.automatic = true;
-    CHECK(rig.driver.read(0, data)); // and it goes on
-    CHECK(same(data, rig.disk, 0));
+    for (const bool direct : {false, true}) {
+        CAPTURE(direct);
+        Rig rig({.direct = direct});
+        rig.disk.automatic = false;
+        Bytes data(512), others(512);
+        BlockRequest request, other;
+        REQUIRE(rig.driver.read(request, 0, data));
+        REQUIRE(rig.driver.read(other, 1, others));
+        CHECK(rig.driver.wait(request, kSecond).error() == Error::timeout);
+        CHECK(request.done());
+        CHECK(other.done()); // virtio cannot cancel one request
+        CHECK(other.error == Error::device_reset);
+        CHECK(rig.disk.device.resets == 3); // at the start; to stop; to start again
+        rig.disk.pending.clear();
+        rig.disk.automatic = true;
+        CHECK(rig.driver.read(0, data)); // and it goes on
+        CHECK(same(data, rig.disk, 0));
+    }
 }
 
 TEST_CASE("blk: a device that interrupts for nothing cannot outlast a deadline") {
@@ -786,23 +804,26 @@ TEST_CASE("blk: completions may submit, but not wait or stop") {
 }
 
 TEST_CASE("blk: requests end with an error when the device is stopped, and cannot submit again meanwhile") {
-    Rig rig;
-    rig.disk.automatic = false;
-    static BlockDevice* driver;
-    static Error again;
-    driver = &rig.driver;
-    again = Error::none;
-    static BlockRequest second;
-    static Bytes data(512);
-    second = {};
-    BlockRequest request;
-    request.complete = [](Request&) noexcept { again = driver->read(second, 0, data).error(); };
-    REQUIRE(rig.driver.read(request, 0, data));
-    REQUIRE(rig.driver.stop());
-    CHECK(request.error == Error::device_reset);
-    CHECK(again == Error::not_started);
-    CHECK(rig.driver.read(0, data).error() == Error::not_started);
-    CHECK(rig.disk.platform.live.empty());
+    for (const bool direct : {false, true}) {
+        CAPTURE(direct);
+        Rig rig({.direct = direct});
+        rig.disk.automatic = false;
+        static BlockDevice* driver;
+        static Error again;
+        driver = &rig.driver;
+        again = Error::none;
+        static BlockRequest second;
+        static Bytes data(512);
+        second = {};
+        BlockRequest request;
+        request.complete = [](Request&) noexcept { again = driver->read(second, 0, data).error(); };
+        REQUIRE(rig.driver.read(request, 0, data));
+        REQUIRE(rig.driver.stop());
+        CHECK(request.error == Error::device_reset);
+        CHECK(again == Error::not_started);
+        CHECK(rig.driver.read(0, data).error() == Error::not_started);
+        CHECK(rig.disk.platform.live.empty());
+    }
 }
 
 TEST_CASE("blk: polled, on a line, and with lost interrupts") {
