@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <new>
 
+#include "kernel/task/task.hpp"
+
 namespace appliance {
 
 using virtio::Error;
@@ -67,6 +69,8 @@ virtio::Result<std::span<const std::byte>> DiskStream::next() {
         Slot& before = slots_[(next_ - 1) % depth_];
         before.full = false;
         before.emptied.wake_all();
+        // A caller that computes much and never waits would keep its own readers, and everybody else, from running.
+        kernel::yield();
     }
     if (next_ == pieces_) return std::span<const std::byte>();
     Slot& slot = slots_[next_ % depth_];
