@@ -22,22 +22,24 @@ MIB = 1 << 20
 NO_RING_FEATURES = "indirect_desc=off,event_idx=off"
 NOTHING_FANCY = f"mrg_rxbuf=off,csum=off,guest_csum=off,ctrl_vq=off,{NO_RING_FEATURES}"
 
-# name: what differs. `only` limits the guest's checks to a group; `disk` are options of the disk; `skips` are the checks that the guest
+DEVICES = "entropy disks ports net"
+
+# name: what differs. `only` limits the guest's checks to some groups; `disk` are options of the disk; `skips` are the checks that the guest
 # must skip, because it lacks what they need (and no others); `modes` is how all devices but the balloon (which has no messages) interrupt.
 VARIANTS = {
-    "poll": {"words": ["irq=poll"], "modes": "polled"},
-    "line_by_choice": {"words": ["irq=intx"], "modes": "line"},
-    "one_vector": {"vectors": 1, "modes": "one message"},
-    "two_vectors": {"vectors": 2, "modes": "two messages|message per queue"},
-    "microvm_poll": {"configuration": "microvm", "words": ["irq=poll"], "modes": "polled"},
-    "microvm_without_acpi": {"configuration": "microvm", "acpi": False, "modes": "line"},
-    "pc_without_messages": {"configuration": "pc", "vectors": 0, "modes": "line"},
+    "poll": {"words": ["irq=poll"], "modes": "polled", "only": DEVICES},
+    "line_by_choice": {"words": ["irq=intx"], "modes": "line", "only": DEVICES},
+    "one_vector": {"vectors": 1, "modes": "one message", "only": DEVICES},
+    "two_vectors": {"vectors": 2, "modes": "two messages|message per queue", "only": DEVICES},
+    "microvm_poll": {"configuration": "microvm", "words": ["irq=poll"], "modes": "polled", "only": DEVICES},
+    "microvm_without_acpi": {"configuration": "microvm", "acpi": False, "modes": "line", "only": DEVICES},
+    "pc_without_messages": {"configuration": "pc", "vectors": 0, "modes": "line", "only": DEVICES},
     "one_processor": {"smp": 1},
     "four_processors": {"smp": 4, "only": "disks"},
     "little_memory": {"memory": 40},
     "beyond_4_gib": {"memory": 5120, "only": "memory"},
     "disk_beyond_4_gib": {"memory": 5120, "only": "disks"},
-    "plain_rings": {"disk": NO_RING_FEATURES, "network_options": NOTHING_FANCY},
+    "plain_rings": {"disk": NO_RING_FEATURES, "network_options": NOTHING_FANCY, "only": DEVICES},
     "small_queue": {"disk": "queue-size=4", "only": "disks"},
     "one_segment": {"disk": "queue-size=4,seg-max-adjust=on", "only": "disks"},
     "large_queue": {"disk": "queue-size=1024", "only": "disks"},
@@ -47,10 +49,10 @@ VARIANTS = {
     "large_network_rings": {"network_options": "rx_queue_size=1024", "only": "net"},
     "small_mtu": {"network_options": "host_mtu=1280", "only": "net"},
     "no_link_status": {"network_options": "status=off", "only": "net"},
-    "no_network": {"network": False, "skips": ["net.up"]},
-    "no_disk": {"disks": 0, "skips": ["disks"]},
-    "no_balloon": {"balloon": False},
-    "no_entropy_device": {"entropy": False},
+    "no_network": {"network": False, "skips": ["net.up"], "only": DEVICES},
+    "no_disk": {"disks": 0, "skips": ["disks"], "only": DEVICES},
+    "no_balloon": {"balloon": False, "only": DEVICES},
+    "no_entropy_device": {"entropy": False, "only": DEVICES},
     "no_console": {"console": False, "skips": ["ports"]},
     "no_device_at_all": {"network": False, "balloon": False, "entropy": False, "disks": 0, "console": False, "skips": ["disks", "net.up", "ports"]},
     "large_blocks": {"disk": "logical_block_size=4096,physical_block_size=4096", "only": "disks"},
@@ -61,7 +63,7 @@ VARIANTS = {
 def variant(name, folder, options):
     options = dict(options)
     console = options.pop("console", True)
-    only = options.pop("only", None)
+    only = options.pop("only", "")
     skips = options.pop("skips", [])
     count = options.pop("disks", 1)
     disk_options = options.pop("disk", "")
@@ -69,10 +71,10 @@ def variant(name, folder, options):
     disks = []
     for number in range(count):
         path = Path(folder) / f"{name}{number}.img"
-        content = random.Random(number).randbytes((2 if count == 1 else 1) * MIB)
+        content = random.Random(number).randbytes(2 * MIB if count == 1 else MIB // 4)
         path.write_bytes(content)
         disks.append((path, content))
-    words = [*options.pop("words", []), *([f"only={only}"] if only else [])]
+    words = [*options.pop("words", []), *[f"only={group}" for group in only.split()]]
     machine = make(options.pop("configuration", "q35"), image("selftest"), disks=[Disk(path, f"disk{n}", options=disk_options) for n, (path, _) in enumerate(disks)],
                    command_line=words, chardevs=joined_chardevs(folder) if console else [], ports=JOINED_PORTS if console else {}, **options)
     with Guest(machine, console=console) as guest:

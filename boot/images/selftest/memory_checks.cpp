@@ -65,7 +65,7 @@ void pages_run_out(Check& check) {
         Link* next;
     };
     // Few steps, since each touches a page that the host may have to find first.
-    const std::size_t step = std::max<std::size_t>(64, before.largest_run / 256);
+    const std::size_t step = std::max<std::size_t>(64, before.largest_run / 64);
     Link* first = nullptr;
     std::size_t taken = 0;
     for (;;) {
