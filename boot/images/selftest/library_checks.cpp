@@ -2,11 +2,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <optional>
+#include <random>
 #include <string_view>
 #include <unistd.h>
 
@@ -45,6 +47,18 @@ void reading(Check& check) {
     (void)(check.need(fields == 3 && number == 17 && std::string_view(word.data()) == "hello", "sscanf read %d fields", fields) &&
            check.need(real > 2.499999 && real < 2.500001, "sscanf read %f", real) &&
            check.need(std::strtoll("-9223372036854775807", nullptr, 10) == -9223372036854775807LL, "strtoll"));
+}
+
+void mathematics(Check& check) {
+    volatile double two = 2, one = 1, negative = -1.5; // not folded by the compiler
+    const auto near = [](double value, double expected) { return std::fabs(value - expected) < 1e-12; };
+    std::mt19937 twister(5489);
+    twister.discard(9999);
+    (void)(check.need(near(std::sqrt(two), 1.4142135623730951), "sqrt") && check.need(near(std::sin(one), 0.8414709848078965), "sin") &&
+           check.need(near(std::pow(two, 0.5) * std::exp(one), 3.844231028159117), "pow and exp") &&
+           check.need(near(std::floor(negative), -2) && near(std::trunc(negative), -1), "floor and trunc") &&
+           // What the standard says of the ten-thousandth number.
+           check.need(twister() == 4123659995u, "the Mersenne twister"));
 }
 
 void sorting(Check& check) {
@@ -105,6 +119,7 @@ void descriptors(Check& check) {
 void check_library() {
     run("library.printing", printing);
     run("library.reading", reading);
+    run("library.mathematics", mathematics);
     run("library.sorting", sorting);
     run("library.constructors", constructors);
     run("library.string_functions", string_functions);
