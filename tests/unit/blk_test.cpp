@@ -381,7 +381,8 @@ TEST_CASE("blk: B5: IOERR, UNSUPP and a missing status reach the caller; the dri
             rig.disk.fail_status = status;
             CHECK(rig.driver.read(7, data).error() == Error::bad_response);
         }
-        rig.disk.skip_status = true; // every slot has seen an "ok" before: it must not be taken for this one
+        CHECK(rig.driver.read(6, data)); // leaves an "ok" behind
+        rig.disk.skip_status = true;     // every slot has seen an "ok" before: it must not be taken for this one
         for (unsigned i = 0; i < 300; ++i) CHECK(rig.driver.read(6, data).error() == Error::bad_response);
         rig.disk.skip_status = false;
         CHECK(rig.driver.read(6, data));
@@ -692,6 +693,11 @@ TEST_CASE("blk: B36, trap 20: a reset that is never confirmed: cut off, or the m
         } else {
             CHECK(request.state == Request::State::abandoned);
             CHECK_FALSE(rig.disk.platform.live.empty());
+            const std::byte* status = chain.writable.back().data;
+            bool kept = false;
+            for (const auto& [memory, bytes] : rig.disk.platform.live)
+                kept = kept || (status >= memory && status < static_cast<const std::byte*>(memory) + bytes);
+            CHECK(kept);
             rig.disk.execute(chain); // a late write: AddressSanitizer would see it in freed memory
         }
         BlockRequest next;
