@@ -604,6 +604,52 @@ TEST_CASE("the client may send, recycle and flush from its callbacks; a nested p
     CHECK(lan.device.violations.empty());
 }
 
+TEST_CASE("callbacks never nest, whatever they do") {
+    Lan lan{usual(), config(), 16, 16};
+    REQUIRE(lan.start());
+    unsigned depth = 0, deepest = 0;
+    const auto inside = [&](const auto& body) {
+        deepest = std::max(deepest, ++depth);
+        body();
+        --depth;
+    };
+    lan.in_transmitted = [&] {
+        inside([&] {
+            while (lan.send(frame(60), 1)) {
+            }
+        });
+    };
+    lan.in_received = [&] {
+        inside([&] {
+            lan.device.interrupt_queue(kRx);
+            CHECK(lan.card.poll() == 0);
+        });
+    };
+    for (unsigned round = 0; round < 20; ++round) {
+        while (lan.send(frame(60), 1)) {
+        }
+        lan.card.flush();
+        lan.drain();
+        for (unsigned i = 0; i < 4; ++i) REQUIRE(lan.deliver(frame(70)));
+        lan.card.poll();
+    }
+    CHECK(lan.received.size() == 80);
+    CHECK(deepest == 1);
+}
+
+TEST_CASE("completions that nobody waits for are no lost interrupts") {
+    Lan lan;
+    REQUIRE(lan.start());
+    for (unsigned i = 0; i < 10; ++i) REQUIRE(lan.card.transmit(as_bytes(frame(60))));
+    lan.card.flush();
+    CHECK(lan.drain().size() == 10);
+    const std::uint64_t deadline = lan.platform.clock_ns + 5 * Device::kWatchdogNs;
+    while (lan.card.wait(deadline)) {
+    }
+    CHECK(lan.card.device().watchdog_rescues() == 0);
+    CHECK(lan.device.queues[kTx].interrupts == 0);
+}
+
 TEST_CASE("reset in flight: every cookie comes back once, lent pieces stay readable, and it works again (B37, R14)") {
     for (const bool mergeable : {false, true}) {
         Lan lan{mergeable ? with(usual(), NetFeature::mrg_rxbuf) : usual()};
@@ -719,6 +765,17 @@ TEST_CASE("NEEDS_RESET stops the card with an error, and recover heals (B40)") {
     REQUIRE(lan.card.recover());
     CHECK(lan.link_events == 1);
     CHECK(lan.card.state() == Error::link_down);
+    // It comes up while a recovery fails: told by the one that succeeds.
+    lan.device.needs_reset();
+    lan.card.poll();
+    lan.device.config[6] = 1;
+    lan.platform.allocations_until_failure = 1;
+    CHECK(lan.card.recover().error() == Error::out_of_memory);
+    lan.platform.allocations_until_failure = -1;
+    CHECK(lan.link_events == 1);
+    REQUIRE(lan.card.recover());
+    CHECK(lan.link_events == 2);
+    CHECK(lan.card.state() == Error::none);
 }
 
 TEST_CASE("a vanished device: every call answers, nothing loops (B41)") {
