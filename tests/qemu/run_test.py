@@ -23,6 +23,7 @@ def expect(condition, result, what):
 
 
 def answers(machine):
+    disk.sample()  # made at its first use, which is said in one more line: have it made before
     result = run("--machine", machine, "--command", "devices; sha256 disk:0; ip; balloon")
     expect(result.returncode == 0, result, "the status is not 0")
     expect(hashlib.sha256(disk.sample().read_bytes()).hexdigest() in result.stdout, result, "the disk's SHA-256 is not the host's")
