@@ -29,7 +29,7 @@ def measure(image, machine, devices):
     return tuple(getattr(points["main"], what) - getattr(points["entry"], what) for what in ("instructions", "repeated", "halt"))
 
 
-def main():
+def main(_options):
     image = build.image("selftest")
     for name in MACHINES:
         for devices in (True, False):
@@ -42,4 +42,4 @@ def main():
         except UserError:
             continue
         print(f"{name}: {size['text'] + size['data']} bytes of code and data, {size['bss']} bytes zeroed")
-    return 0
+    return 0, []

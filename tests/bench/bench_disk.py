@@ -41,8 +41,8 @@ def measure(image, machines=None):
                        "halts": (end.halt - start.halt) / values["reads"]}
 
 
-def main():
+def main(_options):
     for line in measure(build.image("bench")):
         print(f"{line['machine']}, {line['way']}: per 1,000 reads {line['kicks']:.0f} kicks ({line['suppressed']:.0f} suppressed), "
               f"{line['interrupts']:.0f} interrupts; {line['instructions']:.0f} instructions and {line['halts']:.2f} halts per read")
-    return 0
+    return 0, []

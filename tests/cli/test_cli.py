@@ -88,6 +88,8 @@ class WrongArguments(unittest.TestCase):
 
     def test_unknown_measurement(self):
         self.refused("bench", "luck", naming="luck")
+        self.refused("bench", "--lucky", naming="--lucky")
+        self.refused("bench", "--json", "/nowhere/out.json", naming="/nowhere")
 
     def test_unknown_processor(self):
         self.refused("toolchain", "z80", naming="'z80'")

@@ -11,9 +11,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "toolchain"))
 
-from ringside import disk, lwip, machine, newlib, run  # noqa: E402
+from ringside import bench, disk, lwip, machine, newlib, results, run  # noqa: E402
 from ringside.arguments import joined  # noqa: E402
 from ringside.machine import Disk, Forward, Machine  # noqa: E402
+from ringside.messages import UserError  # noqa: E402
 
 
 class CommandLine(unittest.TestCase):
@@ -132,6 +133,45 @@ class SampleDisk(unittest.TestCase):
             for name in names:
                 if name.startswith("pictures/"):
                     self.assertIn(name, page + "pictures/")
+
+
+class Results(unittest.TestCase):
+    def setUp(self):
+        self.good = [results.result("a.b", 55.5, "instructions", goal=54, peer="ringtest", peer_value=111), results.result("c", 3, "kicks")]
+
+    def test_table(self):
+        head, first, second = results.table(self.good).splitlines()
+        self.assertEqual(head.split(), ["name", "value", "unit", "goal", "peer", "its", "value", "ratio"])
+        self.assertEqual(first.split(), ["a.b", "55.5", "instructions", "54", "+3", "%", "ringtest", "111", "0.50"])
+        self.assertEqual(second.split(), ["c", "3", "kicks"])
+
+    def test_goal(self):
+        for value, goal, said in ((5, 5, "ok"), (6, 5, "+20 %"), (0, 0, "ok"), (1, 0, "missed"), (9, None, "")):
+            self.assertEqual(results.verdict(results.result("x", value, "u", goal=goal)), said)
+
+    def test_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "out.json")
+            results.write(self.good, path)
+            self.assertEqual(results.read(path), self.good)
+            path.write_text("[{}]")
+            self.assertRaises(UserError, results.read, path)
+
+    def test_what_is_no_list_of_results(self):
+        self.assertIsNone(results.check(self.good))
+        self.assertIn("twice", results.check(self.good + self.good[:1]))
+        self.assertIn("no", results.check([{**self.good[0], "value": None}]))
+        self.assertIn("goal", results.check([{**self.good[0], "goal": "54"}]))
+        self.assertIn("needs", results.check([{"name": "x", "value": 1}]))
+        with self.assertRaises(ValueError):
+            results.result("x", 1, "u", peer="somebody")
+
+    def test_every_measurement_keeps_the_form(self):
+        for name, path in bench.programs().items():
+            with self.subTest(name=name):
+                module = bench.load(name, path)
+                self.assertTrue(callable(module.main))
+                self.assertTrue(module.__doc__)
 
 
 if __name__ == "__main__":

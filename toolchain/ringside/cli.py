@@ -20,13 +20,16 @@ COMMANDS = {
 }
 
 
-def parser():
+def parser(chosen=""):
     top = Parser(prog="ringside", description="Virtio drivers for guests, and a small kernel to run programs on them. "
                                               "Two commands to begin with: 'ringside run' and 'ringside test'.")
     commands = top.add_subparsers(dest="command_name", required=True, metavar="COMMAND", parser_class=Parser)
     for name, (module, summary) in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=(module.__doc__ or summary).strip())
         module.add_arguments(command)
+        if name == chosen == "bench":
+            # Measurements bring their own options; a mistake in one of them is no concern of the other commands.
+            bench.add_measurements(command)
         command.set_defaults(main=module.main)
     return top
 
@@ -40,7 +43,7 @@ def main(words):
     if words[:1] == ["run"] and "--" in words:
         program_arguments = words[words.index("--") + 1:]
         words = words[:words.index("--")]
-    options = parser().parse_args(joined(words, ("--qemu-args", "--append", "--command")))
+    options = parser(words[0] if words else "").parse_args(joined(words, ("--qemu-args", "--append", "--command")))
     options.program_arguments = program_arguments
     try:
         return options.main(options)
