@@ -1,4 +1,5 @@
-// The split ring as it stands in memory (VIRTIO 1.4, 2.7). Wire structs only; libvirtio/memory.hpp reads and writes them.
+// The split ring (VIRTIO 1.4, 2.7) and the packed ring (2.8) as they stand in memory. Wire structs only; libvirtio/memory.hpp reads
+// and writes them.
 #pragma once
 
 #include <cstdint>
@@ -50,6 +51,50 @@ struct SplitLayout {
     layout.driver = sizeof(Descriptor) * size;
     layout.device = align_up<std::size_t>(layout.driver + 6 + 2 * size, 128);
     layout.total = align_up<std::size_t>(layout.device + 6 + 8 * size, 128);
+    return layout;
+}
+
+// --- packed (VIRTIO 1.4, 2.8) ---
+
+struct PackedDescriptor { // 2.8.13
+    Le64 address;
+    Le32 length;
+    Le16 id; // buffer id: in a chain that of its last descriptor counts
+    Le16 flags;
+};
+static_assert(sizeof(PackedDescriptor) == 16 && std::is_standard_layout_v<PackedDescriptor>);
+
+namespace packed_flag { // beside descriptor_flag's
+inline constexpr std::uint16_t kAvailable = 1u << 7;
+inline constexpr std::uint16_t kUsed = 1u << 15;
+} // namespace packed_flag
+
+/// Driver or device event suppression (2.8.14): position and wrap counter, then flags.
+struct PackedEvent {
+    Le16 position; // bits 0..14: slot, bit 15: wrap counter
+    Le16 flags;
+};
+static_assert(sizeof(PackedEvent) == 4);
+
+namespace packed_event {
+inline constexpr std::uint16_t kEnable = 0;
+inline constexpr std::uint16_t kDisable = 1;
+inline constexpr std::uint16_t kDescriptor = 2; // at `position`; only with EVENT_IDX
+inline constexpr std::uint16_t kWrap = 1u << 15;
+} // namespace packed_event
+
+/// Offsets of the three areas inside one allocation. The device's area stands on a line of its own.
+struct PackedLayout {
+    std::size_t driver = 0; // driver event suppression
+    std::size_t device = 0; // device event suppression
+    std::size_t total = 0;
+};
+
+[[nodiscard]] constexpr PackedLayout packed_layout(std::size_t size) noexcept {
+    PackedLayout layout;
+    layout.driver = align_up<std::size_t>(sizeof(PackedDescriptor) * size, 128);
+    layout.device = layout.driver + 128;
+    layout.total = layout.device + 128;
     return layout;
 }
 

@@ -2,17 +2,6 @@
 
 namespace virtio {
 
-const char* message(RingFault fault) noexcept {
-    switch (fault) {
-    case RingFault::none: return "none";
-    case RingFault::used_index_jump: return "used index moved by more than is in flight";
-    case RingFault::used_id_out_of_range: return "used id out of range";
-    case RingFault::used_id_not_in_flight: return "used id is no chain in flight";
-    case RingFault::used_length: return "used length beyond what was lent";
-    }
-    return "unknown";
-}
-
 void SplitRing::attach(SplitMemory memory, std::span<Slot> slots, std::byte* tables, DmaAddress tables_address, const Setup& setup,
                        std::uint16_t first_index) noexcept {
     *this = SplitRing{};

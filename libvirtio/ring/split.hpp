@@ -14,35 +14,15 @@
 #include "libvirtio/memory.hpp"
 #include "libvirtio/request.hpp"
 #include "libvirtio/ring/abi.hpp"
+#include "libvirtio/ring/ring.hpp"
 
 namespace virtio {
 
-/// What a device did to break a queue.
-enum class RingFault : std::uint8_t { none, used_index_jump, used_id_out_of_range, used_id_not_in_flight, used_length };
-[[nodiscard]] const char* message(RingFault fault) noexcept;
-
 class SplitRing {
 public:
-    /// Private state of a descriptor; for a chain's head also its request.
-    struct Slot {
-        Request* request = nullptr;
-        std::uint32_t writable = 0; // bytes lent for writing
-        std::uint16_t count = 0;    // descriptors in the chain
-        std::uint16_t next = 0;     // free list and chain order
-    };
-    struct Setup {
-        std::uint16_t size = 0;             // a power of two
-        std::uint16_t presets = 0;          // reserved three-descriptor slots, 3 * presets <= size
-        std::uint16_t indirect_entries = 0; // entries of each descriptor's indirect table, 0: none
-        bool fixed = false;                 // slot = descriptor, chosen by the owner: add_fixed() only
-        bool event_index = false;
-        bool strict_length = false;
-        arch::Ordering ordering = arch::Ordering::processors;
-    };
-    struct Taken {
-        Request* request = nullptr; // null: nothing used, or broken
-        std::uint16_t head = 0;
-    };
+    using Slot = RingSlot;
+    using Setup = RingSetup;
+    using Taken = RingTaken;
 
     /// `memory` and `tables` are zeroed; `tables` holds size * indirect_entries descriptors. `first_index` is 0 but in tests of
     /// the 65,536 wrap.
