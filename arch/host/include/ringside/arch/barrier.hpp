@@ -9,6 +9,8 @@ namespace arch {
 
 enum class Ordering : std::uint8_t { processors, platform };
 
+inline void lend_barrier(Ordering) noexcept {}
+inline void take_barrier(Ordering) noexcept {}
 inline void publish_barrier(Ordering) noexcept { std::atomic_thread_fence(std::memory_order_seq_cst); }
 inline void arm_barrier(Ordering) noexcept { std::atomic_thread_fence(std::memory_order_seq_cst); }
 inline void doorbell_barrier() noexcept { std::atomic_thread_fence(std::memory_order_seq_cst); }

@@ -12,6 +12,13 @@ namespace arch {
 
 enum class Ordering : std::uint8_t { processors, platform };
 
+/// Before the store-release that lends buffers (available index; packed: the head's flags), and after the load-acquire that finds
+/// used ones, where a device is an observer that the release and the acquire might not reach. On x86-64 a store is never seen
+/// before earlier accesses, a load never before an earlier load, and devices see what processors see.
+/// Pair with the device's accesses to that word (VIRTIO 1.4, 2.7.13.3.1, 2.7.14, 2.8.21.1, 2.8.22).
+inline void lend_barrier(Ordering) noexcept {}
+inline void take_barrier(Ordering) noexcept {}
+
 /// Between publishing available buffers and reading the device's suppression word.
 /// Pairs with the device's fence between writing avail_event/flags and reading the available index (VIRTIO 1.4, 2.7.13.4.1).
 inline void publish_barrier(Ordering) noexcept { std::atomic_thread_fence(std::memory_order_seq_cst); }
