@@ -1,12 +1,14 @@
 #include "libvirtio/config.hpp"
 
+#include "libvirtio/memory.hpp"
+
 namespace virtio {
 
 Result<> Config::read_bytes(std::size_t offset, std::uint8_t feature, std::span<std::uint8_t> out, unsigned width) const noexcept {
-    if (!valid(feature)) return fail(Error::field_not_negotiated);
+    if (!valid(feature) && !mutant(102)) return fail(Error::field_not_negotiated);
     const std::size_t reachable = transport_->config_size();
-    if (offset > reachable || out.size() > reachable - offset) return fail(Error::out_of_range);
-    for (unsigned attempt = 0; attempt < kTries; ++attempt) {
+    if ((offset > reachable && !mutant(103)) || (out.size() > reachable - offset && !mutant(104))) return fail(Error::out_of_range);
+    for (unsigned attempt = 0; attempt < kTries || mutant(105); ++attempt) {
         const Result<std::uint32_t> before = transport_->config_generation();
         if (!before) return fail(before.error());
         for (std::size_t at = 0; at < out.size(); at += width) {
@@ -16,7 +18,7 @@ Result<> Config::read_bytes(std::size_t offset, std::uint8_t feature, std::span<
         }
         const Result<std::uint32_t> after = transport_->config_generation();
         if (!after) return fail(after.error());
-        if (*before == *after) return {};
+        if (*before == *after || mutant(106)) return {};
     }
     return fail(Error::config_unstable);
 }

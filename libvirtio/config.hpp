@@ -13,6 +13,7 @@
 
 #include "libvirtio/base.hpp"
 #include "libvirtio/feature.hpp"
+#include "libvirtio/memory.hpp"
 #include "libvirtio/transport.hpp"
 
 namespace virtio {
@@ -46,11 +47,11 @@ public:
     template<class T>
         requires(sizeof(T) <= 4)
     [[nodiscard]] Result<> write(const Field<T>& field, T value) const noexcept {
-        if (!valid(field.feature)) return fail(Error::field_not_negotiated);
+        if (!valid(field.feature) && !mutant(100)) return fail(Error::field_not_negotiated);
         return transport_->write_config(field.offset, sizeof(T), value);
     }
     [[nodiscard]] bool valid(std::uint8_t feature) const noexcept {
-        return transport_ != nullptr && (feature == Field<std::uint8_t>::kAlways || valid_.has(feature));
+        return (transport_ != nullptr || mutant(101)) && (feature == Field<std::uint8_t>::kAlways || valid_.has(feature));
     }
 
 private:

@@ -25,13 +25,17 @@ Result<> Device::reset() noexcept {
     status_.reset();
     if (const Result<> written = transport_->set_status(0); !written) return written;
     // The device confirms by reading 0 (VIRTIO 1.4, 2.4.2). A vanished one reads all ones for ever: hence the deadline.
-    const std::uint64_t deadline = platform_->now_ns() + kControlDeadlineNs;
+    const std::uint64_t start = platform_->now_ns();
     for (;;) {
         const Result<std::uint8_t> value = transport_->status();
         if (!value) return fail(value.error());
         if (*value == 0) return {};
-        if (platform_->now_ns() >= deadline) return fail(Error::reset_timeout);
-        arch::relax();
+        const std::uint64_t now = platform_->now_ns();
+        if (now - start >= kControlDeadlineNs) return fail(Error::reset_timeout);
+        if (now - start < kSpinNs)
+            arch::relax();
+        else
+            platform_->wait(event_, now + kSpinNs); // a slow device: others may run meanwhile
     }
 }
 
@@ -41,6 +45,7 @@ Result<> Device::begin(Platform& platform, Transport& transport, std::uint32_t t
     transport_ = &transport;
     domain_ = nullptr;
     queue_count_ = 0;
+    reset_queues_ = 0;
     queues_ = {};
     features_ = {};
     refusal_ = {};
@@ -69,7 +74,7 @@ Result<> Device::begin(Platform& platform, Transport& transport, std::uint32_t t
 Result<> Device::negotiate(const Policy& policy, std::span<const Dependency> dependencies) noexcept {
     Policy all = policy;
     all.required.insert(RingFeature::version_1);
-    all.wanted = all.wanted | FeatureSet::of(RingFeature::indirect_desc, RingFeature::event_idx, RingFeature::access_platform);
+    all.wanted = (all.wanted | (kRingFeatures & platform_->ring_features(identity_))) - transport_->unsupported();
     const auto chosen = virtio::negotiate(offered_, all, dependencies);
     if (!chosen) {
         refusal_ = chosen.error();
@@ -131,14 +136,32 @@ std::uint16_t Device::vector_of(std::uint16_t queue) const noexcept {
     }
 }
 
+// Where a queue is listed: a new entry, or, on a running device, the one that reset_queue() left empty.
+Result<Virtqueue**> Device::place_of(std::uint16_t index) noexcept {
+    if (!started()) {
+        if (queue_count_ == kMostQueues) return fail(Error::queue_unavailable);
+        return &queues_[queue_count_];
+    }
+    if (index >= kMostQueues || ((reset_queues_ >> index) & 1) == 0) return fail(Error::already_started);
+    Virtqueue** place = &queues_[0];
+    while (*place != nullptr) ++place; // as many empty entries as bits in reset_queues_
+    return place;
+}
+
 Result<> Device::add_queue(std::uint16_t index, Virtqueue& queue, const QueueOptions& options) noexcept {
     if (domain_ == nullptr) return fail(Error::not_started);
-    if (queue_count_ == kMostQueues) return fail(Error::queue_unavailable);
+    const Result<Virtqueue**> place = place_of(index);
+    if (!place) return fail(place.error());
     const Result<std::uint32_t> maximum = transport_->queue_maximum(index);
     if (!maximum) return fail(maximum.error());
     if (const Result<> made = queue.create(*platform_, *domain_, index, *maximum, features_, options); !made) return made;
-    QueueSetup setup{queue.size(),           queue.descriptor_address(), queue.driver_address(),
-                     queue.device_address(), vector_of(index),           features_.has(RingFeature::notification_data)};
+    QueueSetup setup{queue.size(),
+                     queue.descriptor_address(),
+                     queue.driver_address(),
+                     queue.device_address(),
+                     vector_of(index),
+                     features_.has(RingFeature::notification_data),
+                     features_.has(RingFeature::notif_config_data)};
     Result<QueueGrant> grant = transport_->queue_enable(index, setup);
     if (grant && grant->vector != setup.vector && setup.vector != 0) {
         // The device has no resources for this vector: share the first one.
@@ -152,28 +175,54 @@ Result<> Device::add_queue(std::uint16_t index, Virtqueue& queue, const QueueOpt
     }
     const bool own_vector = mode_ == InterruptMode::message_per_queue && grant->vector != 0;
     queue.connect(grant->doorbell, grant->vector, own_vector ? VectorUse::own : VectorUse::shared);
-    queues_[queue_count_++] = &queue;
+    **place = &queue;
+    if (started()) {
+        reset_queues_ &= ~(std::uint64_t{1} << index);
+        queue.start();
+    } else {
+        ++queue_count_;
+    }
     return {};
+}
+
+Result<> Device::reset_queue(Virtqueue& queue, Error error) noexcept {
+    if (!started() || !features_.has(RingFeature::ring_reset)) return fail(Error::unsupported_request);
+    for (std::uint32_t i = 0; i < queue_count_; ++i) {
+        if (queues_[i] != &queue) continue;
+        const std::uint16_t index = queue.index();
+        if (index >= kMostQueues) return fail(Error::unsupported_request);
+        queue.stop();
+        // Nothing is taken back before the device has confirmed.
+        const Result<> confirmed = transport_->queue_reset(index, platform_->now_ns() + kControlDeadlineNs);
+        if (!confirmed) return confirmed;
+        queues_[i] = nullptr;
+        reset_queues_ |= std::uint64_t{1} << index;
+        queue.destroy(error);
+        return {};
+    }
+    return fail(Error::invalid_argument);
 }
 
 Result<> Device::run() noexcept {
     listening_.store(true, std::memory_order_release);
     const Result<> done = advance(status::kDriverOk);
     if (!done) return done;
-    for (std::uint32_t i = 0; i < queue_count_; ++i) queues_[i]->start();
+    for (Virtqueue* queue : queues()) queue->start();
     return {};
 }
 
 Result<> Device::stop(Error error) noexcept {
     if (transport_ == nullptr) return {};
     listening_.store(false, std::memory_order_release);
-    for (std::uint32_t i = 0; i < queue_count_; ++i) queues_[i]->stop();
+    for (Virtqueue* queue : queues())
+        if (queue != nullptr) queue->stop();
     const Result<> confirmed = reset();
     transport_->disconnect_interrupts();
     const bool safe = confirmed || transport_->cut_off();
     const std::uint32_t count = queue_count_;
     queue_count_ = 0;
     for (std::uint32_t i = 0; i < count; ++i) {
+        if (queues_[i] == nullptr) continue; // reset by itself
         if (safe)
             queues_[i]->destroy(error);
         else
@@ -215,10 +264,10 @@ bool Device::wait(std::uint64_t deadline_ns) noexcept {
     if (after - quiet_since_ < kWatchdogNs) return after < deadline_ns;
     quiet_since_ = 0;
     // No interrupt for a while although buffers may be used: give a late one a last chance, then count a rescue.
-    for (std::uint32_t i = 0; i < queue_count_; ++i) {
-        if (!queues_[i]->overdue()) continue;
+    for (Virtqueue* queue : queues()) {
+        if (queue == nullptr || !queue->overdue()) continue;
         platform_->wait(event_, platform_->now_ns() + kWatchdogGraceNs);
-        if (!event_.pending() && queues_[i]->overdue()) {
+        if (!event_.pending() && queue->overdue()) {
             if (mode_ == InterruptMode::line && interrupts() == 0) {
                 // A line that has never said a word is not connected: its number was the firmware's guess (trap 30).
                 transport_->disconnect_interrupts();
@@ -226,9 +275,9 @@ bool Device::wait(std::uint64_t deadline_ns) noexcept {
                 platform_->log(LogLevel::warning, "the device's interrupt line is dead: polling instead");
             } else {
                 ++rescues_;
-                ++queues_[i]->counters().watchdog_rescues;
+                ++queue->counters().watchdog_rescues;
             }
-            event_.mark(queue_bit(queues_[i]->index()));
+            event_.mark(queue_bit(queue->index()));
         }
         return true;
     }
@@ -248,8 +297,8 @@ void Device::look_at_configuration() noexcept {
 }
 
 bool Device::needs_reset() noexcept {
-    for (std::uint32_t i = 0; i < queue_count_; ++i)
-        if (queues_[i]->broken()) return true;
+    for (const Virtqueue* queue : queues())
+        if (queue != nullptr && queue->broken()) return true;
     const Result<std::uint8_t> value = transport_->status();
     return !value || (*value & status::kNeedsReset) != 0;
 }

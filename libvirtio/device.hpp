@@ -36,13 +36,14 @@ enum class InterruptMode : std::uint8_t {
 
 class Device {
 public:
-    static constexpr unsigned kMostQueues = 64;
+    static constexpr unsigned kMostQueues = 64; // added at once; reset_queue() serves indices below
     /// Event bits: queue i marks bit min(i, 30); configuration changes mark bit 31.
     static constexpr std::uint32_t kConfigBit = 1u << 31;
     [[nodiscard]] static constexpr std::uint32_t queue_bit(unsigned index) noexcept { return 1u << (index < 30 ? index : 30); }
     static constexpr std::uint32_t kAllQueues = ~kConfigBit;
 
     static constexpr std::uint64_t kControlDeadlineNs = 1'000'000'000; // reset, FEATURES_OK
+    static constexpr std::uint64_t kSpinNs = 1'000'000;                // a reset is spun on that long, then slept on
     static constexpr std::uint64_t kWatchdogNs = 100'000'000;
     static constexpr std::uint64_t kWatchdogGraceNs = 10'000'000; // for an interrupt that is on its way
     static constexpr std::uint64_t kConfigLookNs = 50'000'000;    // without interrupts: between two looks at its generation
@@ -56,12 +57,14 @@ public:
 
     /// Errors: no_device (another type), reset_timeout, device_gone, already_started.
     [[nodiscard]] Result<> begin(Platform& platform, Transport& transport, std::uint32_t type) noexcept;
-    /// The policy's ring features are added here: VERSION_1 is required, INDIRECT_DESC, EVENT_IDX and ACCESS_PLATFORM wanted.
+    /// The policy's ring features are added here: VERSION_1 is required; of kRingFeatures those are wanted that the platform allows
+    /// and the transport can serve.
     /// Errors: feature_missing, feature_dependency, feature_refused (refusal() says which bit), dma_domain_missing.
     [[nodiscard]] Result<> negotiate(const Policy& policy, std::span<const Dependency> dependencies) noexcept;
     /// Finds the best interrupts there are for `queues` queues. Never fails: polling is the last resort.
     void connect_interrupts(std::uint16_t queues) noexcept;
-    /// Creates queue `index` and hands it to the device. Errors: see Virtqueue::create; interrupt_unavailable, device_gone.
+    /// Creates queue `index` and hands it to the device; on a running device only after reset_queue(), and then it starts at once.
+    /// Errors: see Virtqueue::create; interrupt_unavailable, device_gone, not_started, already_started (running).
     [[nodiscard]] Result<> add_queue(std::uint16_t index, Virtqueue& queue, const QueueOptions& options) noexcept;
     [[nodiscard]] Result<> run() noexcept;
 
@@ -72,6 +75,12 @@ public:
     Result<> stop(Error error = Error::device_reset) noexcept;
     /// Start-up failed: sets FAILED (INIT: when any of the steps goes wrong) and frees what was made.
     void abort() noexcept;
+
+    /// RING_RESET (VIRTIO 1.4, 2.6.1): takes one queue back while the others run. When the device has confirmed, every request in
+    /// flight there has ended with `error` and the ring's memory is free; add_queue() makes it anew, with other options if wanted.
+    /// Errors: unsupported_request (not negotiated), invalid_argument (no queue of this device), reset_timeout, device_gone: the
+    /// queue then stays as it is but for its kicks, its requests with the device, until stop().
+    Result<> reset_queue(Virtqueue& queue, Error error = Error::device_reset) noexcept;
 
     // --- running ---
 
@@ -114,6 +123,7 @@ public:
 private:
     [[nodiscard]] Result<> advance(std::uint8_t bit) noexcept;
     [[nodiscard]] Result<> reset() noexcept;
+    [[nodiscard]] Result<Virtqueue**> place_of(std::uint16_t index) noexcept;
     void look_at_configuration() noexcept;
     static void interrupt(void* context, std::uint16_t vector) noexcept;
     [[nodiscard]] std::uint16_t vector_of(std::uint16_t queue) const noexcept;
@@ -134,7 +144,8 @@ private:
     std::uint32_t config_generation_ = 0;
     std::uint64_t quiet_since_ = 0; // start of the waits that ended without an event; 0: the last one had one
     std::uint16_t messages_ = 0;
-    bool zero_shared_ = false; // message 0 announces a queue as well
+    bool zero_shared_ = false;       // message 0 announces a queue as well
+    std::uint64_t reset_queues_ = 0; // bit i: queue i was reset by itself and may be made anew
     InterruptMode mode_ = InterruptMode::polled;
     InterruptStatus interrupt_status_;
     DeviceStatus status_;

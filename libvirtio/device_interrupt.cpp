@@ -22,8 +22,8 @@ void Device::on_interrupt(std::uint16_t vector) noexcept {
     if ((why & InterruptStatus::kQueue) != 0) {
         const bool own = mode_ == InterruptMode::message_per_queue && vector != 0;
         event_.mark(own ? queue_bit(vector - 1u) : kAllQueues);
-        for (std::uint32_t i = 0; i < queue_count_; ++i)
-            if (!own || queues_[i]->vector() == vector) queues_[i]->announce();
+        for (Virtqueue* queue : queues())
+            if (queue != nullptr && (!own || queue->vector() == vector)) queue->announce();
     }
     if ((why & InterruptStatus::kConfig) != 0) {
         config_changed_.store(true, std::memory_order_release);

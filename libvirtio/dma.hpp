@@ -13,6 +13,7 @@
 #include <span>
 
 #include "libvirtio/base.hpp"
+#include "libvirtio/memory.hpp"
 
 namespace virtio {
 
@@ -61,7 +62,7 @@ public:
     /// Direct domains add an offset, inline. Errors: dma_map_failed.
     [[nodiscard]] Result<DmaMapping> map(const std::byte* data, std::size_t bytes, DmaDirection direction) noexcept {
         if (direct_) [[likely]] {
-            const auto length = static_cast<std::uint32_t>(bytes < kLongest ? bytes : kLongest);
+            const auto length = static_cast<std::uint32_t>(bytes < kLongest || mutant(144) ? bytes : kLongest);
             return DmaMapping{const_cast<std::byte*>(data), DmaAddress{reinterpret_cast<std::uintptr_t>(data) + offset_}, length, 0};
         }
         return map_indirect(data, bytes, direction);

@@ -82,11 +82,23 @@ public:
         for (unsigned i = 0; i < kWords; ++i) set.words_[i] = a.words_[i] | b.words_[i];
         return set;
     }
+    /// Without the bits of `b`.
+    [[nodiscard]] friend constexpr FeatureSet operator-(const FeatureSet& a, const FeatureSet& b) noexcept {
+        FeatureSet set;
+        for (unsigned i = 0; i < kWords; ++i) set.words_[i] = a.words_[i] & ~b.words_[i];
+        return set;
+    }
     friend constexpr bool operator==(const FeatureSet&, const FeatureSet&) noexcept = default;
 
 private:
     std::array<std::uint32_t, kWords> words_{};
 };
+
+/// The ring and transport features that this library implements. Each is wanted wherever it is offered (Platform::ring_features
+/// narrows that); the legacy ones, SR_IOV and ADMIN_VQ are not among them.
+inline constexpr FeatureSet kRingFeatures =
+    FeatureSet::of(RingFeature::indirect_desc, RingFeature::event_idx, RingFeature::access_platform, RingFeature::order_platform,
+                   RingFeature::notification_data, RingFeature::notif_config_data, RingFeature::ring_reset);
 
 /// What a driver implements: bits it cannot work without, and bits it makes use of when they are offered.
 /// A bit in neither set is never acknowledged (FEAT: a driver must not accept what it does not implement).

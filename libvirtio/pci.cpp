@@ -1,5 +1,7 @@
 #include "libvirtio/pci.hpp"
 
+#include "libvirtio/memory.hpp"
+
 namespace virtio {
 namespace {
 
@@ -19,18 +21,18 @@ void set_bits(const PciFunction& function, std::uint16_t bits, bool on) noexcept
 }
 
 /// The size that a register's writable bits stand for.
-std::uint64_t decoded(std::uint64_t mask) noexcept { return mask == 0 ? 0 : ~mask + 1; }
+std::uint64_t decoded(std::uint64_t mask) noexcept { return ~mask + 1; }
 
 } // namespace
 
 Result<PciBar> PciFunction::bar(unsigned index) const noexcept {
-    if (index > 5) return fail(Error::bad_bar);
+    if (index > 5 && !mutant(150)) return fail(Error::bad_bar);
     const auto offset = static_cast<std::uint16_t>(kBar0 + 4 * index);
     const std::uint32_t low = read(offset, 4);
     PciBar bar;
     bar.port = (low & 1u) != 0;
     bar.wide = !bar.port && (low & 6u) == 4;
-    if (bar.wide && index == 5) return fail(Error::bad_bar);
+    if (bar.wide && index == 5 && !mutant(151)) return fail(Error::bad_bar);
 
     // While a register holds all ones the function must not answer there.
     const std::uint32_t command = read(kCommand, 2);
@@ -53,15 +55,15 @@ Result<PciBar> PciFunction::bar(unsigned index) const noexcept {
         bar.base = low & ~3u;
         // Ports are 16 bits wide here; a function may leave the upper half of the mask zero.
         const std::uint32_t mask = low_mask & ~3u;
-        bar.size = mask == 0 ? 0 : decoded(mask | 0xffff'ffff'ffff'0000u);
-        if (bar.size > 0x10000) return fail(Error::bad_bar);
+        bar.size = mask == 0 && !mutant(152) ? 0 : decoded(mask | 0xffff'ffff'ffff'0000u);
     } else {
         bar.base = (std::uint64_t{high} << 32) | (low & ~15u);
         const std::uint64_t mask = (std::uint64_t{low_mask & ~15u}) | (bar.wide ? std::uint64_t{high_mask} << 32 : 0xffff'ffff'0000'0000u);
-        bar.size = (low_mask & ~15u) == 0 && high_mask == 0 ? 0 : decoded(mask);
+        bar.size = (low_mask & ~15u) == 0 && high_mask == 0 && !mutant(153) ? 0 : decoded(mask);
     }
-    if (bar.base == 0) bar.size = 0; // nobody assigned it
-    if (bar.size != 0 && ((bar.size & (bar.size - 1)) != 0 || bar.base + bar.size < bar.base)) return fail(Error::bad_bar);
+    if (bar.base == 0 && !mutant(154)) bar.size = 0; // nobody assigned it
+    if (bar.size != 0 && (((bar.size & (bar.size - 1)) != 0 && !mutant(155)) || (bar.base + bar.size < bar.base && !mutant(156))))
+        return fail(Error::bad_bar);
     return bar;
 }
 
@@ -70,7 +72,7 @@ void PciFunction::set_bus_master(bool on) const noexcept { set_bits(*this, kComm
 void PciFunction::set_line_interrupt(bool on) const noexcept { set_bits(*this, kCommandLineDisable, !on); }
 
 std::uint8_t PciFunction::first_capability() const noexcept {
-    if ((read(kStatus, 2) & kStatusCapabilities) == 0) return 0;
+    if ((read(kStatus, 2) & kStatusCapabilities) == 0 && !mutant(157)) return 0;
     return static_cast<std::uint8_t>(read(kCapabilities, 1) & ~3u);
 }
 
@@ -80,7 +82,8 @@ std::uint8_t PciFunction::next_capability(std::uint8_t capability) const noexcep
 
 std::uint8_t PciFunction::find_capability(std::uint8_t id) const noexcept {
     unsigned budget = kMostCapabilities;
-    for (std::uint8_t at = first_capability(); at >= 0x40 && budget != 0; at = next_capability(at), --budget)
+    for (std::uint8_t at = first_capability(); (at >= 0x40 || (at != 0 && mutant(158))) && (budget != 0 || mutant(159));
+         at = next_capability(at), --budget)
         if (read(at, 1) == id) return at;
     return 0;
 }

@@ -18,6 +18,7 @@
 #include "libvirtio/base.hpp"
 #include "libvirtio/dma.hpp"
 #include "libvirtio/event.hpp"
+#include "libvirtio/feature.hpp"
 
 namespace virtio {
 
@@ -57,6 +58,9 @@ public:
         if (translated) return fail(Error::dma_domain_missing);
         return &domain_;
     }
+
+    /// Which of kRingFeatures a device may use, for platforms and hypervisors on which one of them does not work. Default: all.
+    [[nodiscard]] virtual FeatureSet ring_features(const DeviceIdentity&) noexcept { return kRingFeatures; }
 
     /// Private memory of the driver's, which no device needs to reach. Default: DMA memory.
     [[nodiscard]] virtual void* allocate(std::size_t bytes, std::size_t alignment) noexcept { return dma_allocate(bytes, alignment); }

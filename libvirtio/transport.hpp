@@ -16,6 +16,7 @@
 
 #include "libvirtio/base.hpp"
 #include "libvirtio/doorbell.hpp"
+#include "libvirtio/feature.hpp"
 #include "libvirtio/platform.hpp"
 
 namespace virtio {
@@ -35,7 +36,8 @@ struct QueueSetup {
     DmaAddress driver; // available ring, or driver event suppression
     DmaAddress device; // used ring, or device event suppression
     std::uint16_t vector = kNoVector;
-    bool notification_data = false;
+    bool notification_data = false; // NOTIFICATION_DATA: kicks carry the ring's position
+    bool config_data = false;       // NOTIF_CONFIG_DATA: kicks name the queue by a number that the device chose
 };
 
 struct QueueGrant {
@@ -55,6 +57,8 @@ public:
     [[nodiscard]] virtual Result<std::uint8_t> status() noexcept = 0;
     [[nodiscard]] virtual Result<> set_status(std::uint8_t value) noexcept = 0;
 
+    /// Features that need something of the transport which this one does not have; they are never acknowledged.
+    [[nodiscard]] virtual FeatureSet unsupported() const noexcept { return FeatureSet::of(RingFeature::notif_config_data); }
     /// How many 32-bit feature words may be selected here: 4, or 2 where higher ones alias lower ones.
     [[nodiscard]] virtual unsigned feature_words() const noexcept = 0;
     [[nodiscard]] virtual Result<std::uint32_t> device_features(unsigned word) noexcept = 0;

@@ -87,6 +87,7 @@ void Virtqueue::destroy(Error error) noexcept {
     if (!created()) return;
     started_ = false;
     ++generation_;
+    ring_.close();
     std::uint16_t cursor = 0;
     while (Request* request = ring_.reclaim(cursor)) {
         request->length = 0;

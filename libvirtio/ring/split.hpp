@@ -66,6 +66,7 @@ public:
     bool publish() noexcept {
         if (available_ == published_) return false;
         published_ = available_;
+        arch::lend_barrier(ordering_);
         memory_.publish_available_index(published_);
         return true;
     }
@@ -84,6 +85,7 @@ public:
             return {};
         if (last_used_ == used_seen_) {
             const std::uint16_t index = memory_.load_used_index();
+            arch::take_barrier(ordering_);
             // More completions than requests: the index jumped or went backwards.
             if (static_cast<std::uint16_t>(index - last_used_) > in_flight_ && !mutant(1)) [[unlikely]]
                 return break_ring(RingFault::used_index_jump);
@@ -134,6 +136,8 @@ public:
     /// Whether the device has used something that take() has not seen. A look, without promise.
     [[nodiscard]] bool pending() const noexcept { return !broken() && memory_.load_used_index() != last_used_; }
 
+    /// From here on add() refuses: what a completion submits while its queue is taken back would be lost.
+    void close() noexcept { fault_ = RingFault::closed; }
     /// After a confirmed reset only: hands out each request in flight once, from descriptor `cursor` on. Null when none is left.
     [[nodiscard]] Request* reclaim(std::uint16_t& cursor) noexcept;
 

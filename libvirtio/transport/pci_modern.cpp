@@ -124,6 +124,13 @@ Result<std::uint32_t> PciTransport::queue_maximum(std::uint16_t index) noexcept 
     return std::uint32_t{size};
 }
 
+FeatureSet PciTransport::unsupported() const noexcept {
+    FeatureSet set;
+    if (common_length_ < kQueueNotifyConfigData + 2) set.insert(RingFeature::notif_config_data);
+    if (common_length_ < kQueueReset + 2) set.insert(RingFeature::ring_reset);
+    return set;
+}
+
 Result<QueueGrant> PciTransport::queue_enable(std::uint16_t index, const QueueSetup& setup) noexcept {
     arch::mmio_write16(common_ + kQueueSelect, index);
     if (arch::mmio_read16(common_ + kQueueEnable) != 0) return fail(Error::queue_unavailable);
@@ -131,6 +138,8 @@ Result<QueueGrant> PciTransport::queue_enable(std::uint16_t index, const QueueSe
     // The kick's address, once: notify structure + notify_off * multiplier, inside the capability (VIRTIO 1.4, 4.1.4.4).
     const std::uint64_t offset = std::uint64_t{arch::mmio_read16(common_ + kQueueNotifyOffset)} * notify_multiplier_;
     const std::uint32_t width = setup.notification_data ? 4 : 2;
+    // What a kick calls this queue (4.1.5.2).
+    const std::uint16_t identifier = setup.config_data ? arch::mmio_read16(common_ + kQueueNotifyConfigData) : index;
     if (notify_length_ < width || offset > notify_length_ - width || offset % width != 0) return fail(Error::bad_capability);
 
     QueueGrant grant;
@@ -144,8 +153,8 @@ Result<QueueGrant> PciTransport::queue_enable(std::uint16_t index, const QueueSe
     write64(common_ + kQueueDriver, setup.driver.value);
     write64(common_ + kQueueDevice, setup.device.value);
     arch::mmio_write16(common_ + kQueueEnable, 1);
-    grant.doorbell =
-        Doorbell::at(width == 4 ? Doorbell::Kind::mmio32 : Doorbell::Kind::mmio16, notify_ + offset, index, setup.notification_data);
+    grant.doorbell = Doorbell::at(width == 4 ? Doorbell::Kind::mmio32 : Doorbell::Kind::mmio16,
+                                  notify_ + static_cast<std::uintptr_t>(offset), identifier, setup.notification_data);
     return grant;
 }
 
@@ -153,7 +162,8 @@ Result<> PciTransport::queue_reset(std::uint16_t index, std::uint64_t deadline_n
     if (common_length_ < kQueueReset + 2) return fail(Error::unsupported_request);
     arch::mmio_write16(common_ + kQueueSelect, index);
     arch::mmio_write16(common_ + kQueueReset, 1);
-    while (arch::mmio_read16(common_ + kQueueReset) != 0) {
+    while (const std::uint16_t left = arch::mmio_read16(common_ + kQueueReset)) {
+        if (left == 0xffff && gone()) return fail(Error::device_gone);
         if (function_.platform().now_ns() >= deadline_ns) return fail(Error::reset_timeout);
         arch::relax();
     }

@@ -26,6 +26,7 @@ public:
     const char* name() const noexcept override { return "pci-modern"; }
     Result<std::uint8_t> status() noexcept override;
     Result<> set_status(std::uint8_t value) noexcept override;
+    FeatureSet unsupported() const noexcept override;
     unsigned feature_words() const noexcept override { return FeatureSet::kWords; }
     Result<std::uint32_t> device_features(unsigned word) noexcept override;
     Result<> set_driver_features(unsigned word, std::uint32_t value) noexcept override;

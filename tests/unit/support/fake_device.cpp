@@ -11,7 +11,7 @@ using virtio::Result;
 
 // The device's own constants: nothing of the library's is used here, so that a shared mistake cannot hide.
 constexpr std::uint16_t kDescNext = 1, kDescWrite = 2, kDescIndirect = 4;
-constexpr unsigned kBitIndirect = 28, kBitEvent = 29;
+constexpr unsigned kBitIndirect = 28, kBitEvent = 29, kBitRingReset = 40;
 constexpr std::uint8_t kAck = 1, kDriver = 2, kDriverOk = 4, kFeaturesOk = 8, kFailed = 128;
 
 template<class T> T get(const std::byte* at) {
@@ -337,7 +337,7 @@ Result<virtio::QueueGrant> FakeDevice::queue_enable(std::uint16_t index, const v
     if (index >= queues.size()) return fail(Error::queue_unavailable);
     Queue& queue = queues[index];
     if ((status_ & kFeaturesOk) == 0) violation("queue set up before FEATURES_OK");
-    if ((status_ & kDriverOk) != 0) violation("queue set up after DRIVER_OK");
+    if ((status_ & kDriverOk) != 0 && !queue.was_reset) violation("queue set up after DRIVER_OK");
     if (queue.enabled) violation("queue enabled twice");
     if (setup.size == 0 || setup.size > queue.maximum || (setup.size & (setup.size - 1)) != 0) violation("bad queue size");
     if (setup.descriptor.value % 16 != 0 || setup.driver.value % 2 != 0 || setup.device.value % 4 != 0) violation("misaligned ring");
@@ -364,9 +364,12 @@ Result<virtio::QueueGrant> FakeDevice::queue_enable(std::uint16_t index, const v
 
 Result<> FakeDevice::queue_reset(std::uint16_t index, std::uint64_t) noexcept {
     if (index >= queues.size()) return fail(Error::queue_unavailable);
+    if (!accepted.has(kBitRingReset)) violation("queue reset without RING_RESET negotiated");
+    if (queue_reset_hangs) return fail(Error::reset_timeout);
     const std::uint16_t maximum = queues[index].maximum;
     queues[index] = Queue{};
     queues[index].maximum = maximum;
+    queues[index].was_reset = true;
     return {};
 }
 

@@ -89,6 +89,8 @@ public:
     std::function<void(std::size_t offset, unsigned width, std::uint32_t value)> on_config_write; // after the bytes have changed
     bool refuse_features = false;                                                                 // FEATURES_OK does not stick
     std::uint64_t reset_reads = 0;                   // status reads that still show the old value after a reset
+    bool queue_reset_hangs = false;                  // a queue's reset is never confirmed
+    virtio::FeatureSet cannot{};                     // what this transport cannot serve
     bool gone = false;                               // vanished: every register reads all ones
     bool ignore_suppression = false;                 // interrupts although the driver asked for none
     bool drop_interrupts = false;                    // never interrupts
@@ -126,6 +128,7 @@ public:
         std::uint16_t next_available = 0, used = 0, interrupted_at = 0;
         unsigned kicks = 0, interrupts = 0;
         bool kicks_wanted = true;
+        bool was_reset = false; // by itself: it may be set up again on a running device
         std::uint32_t last_notification = 0;
     };
     std::vector<Queue> queues;
@@ -143,6 +146,7 @@ public:
     const char* name() const noexcept override { return "fake"; }
     virtio::Result<std::uint8_t> status() noexcept override;
     virtio::Result<> set_status(std::uint8_t value) noexcept override;
+    virtio::FeatureSet unsupported() const noexcept override { return cannot; }
     unsigned feature_words() const noexcept override { return 4; }
     virtio::Result<std::uint32_t> device_features(unsigned word) noexcept override;
     virtio::Result<> set_driver_features(unsigned word, std::uint32_t value) noexcept override;
