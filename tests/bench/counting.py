@@ -1,30 +1,97 @@
 """Exact counts of what a guest executes: QEMU's TCG with the plugin count.c, built here with the host's compiler.
 
     with Counter() as counter:
-        lines = counter.run(machine, addresses={"entry": 0x100000, "main": 0x10a000}, timeout=60)
+        lines, printed, code = counter.run(machine, addresses={"entry": 0x100000, "main": 0x10a000}, timeout=60)
         lines[0].name, lines[0].instructions        # "entry", 5123456
+        for span in spans(lines): span.total, span.device_writes, span.profile   # what was measured, one after the other
 """
 
+import bisect
+import collections
 import dataclasses
 import re
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ringside import process
 from ringside.messages import UserError
 
 FOLDER = Path(__file__).resolve().parent
+LOCAL_APIC_PAGE = 0xFEE00
+MARKS = {"mark 1": "start", "mark 2": "end", "mark 3": "pause", "mark 4": "resume"}
 
 
 @dataclass
 class Line:
     name: str
     counts: dict
+    mmio: dict = field(default_factory=dict)   # page of device registers: (reads, writes)
 
     def __getattr__(self, key):
-        return self.counts[key]
+        try:
+            return self.counts[key]
+        except KeyError:
+            raise AttributeError(key) from None
+
+
+@dataclass
+class Span:
+    """What was executed between two marks, pauses left out."""
+    instructions: int = 0
+    repeated: int = 0
+    halt: int = 0
+    iret: int = 0
+    segments: int = 0
+    reads: collections.Counter = field(default_factory=collections.Counter)    # by page
+    writes: collections.Counter = field(default_factory=collections.Counter)
+    profile: dict = field(default_factory=dict)                                # address: executions
+
+    @property
+    def total(self):
+        """Instructions; each round of a repeated one counts as one, the marks do not."""
+        return self.instructions + self.repeated - self.segments
+
+    @property
+    def device_writes(self):
+        return sum(count for page, count in self.writes.items() if page != LOCAL_APIC_PAGE)
+
+    @property
+    def device_reads(self):
+        return sum(count for page, count in self.reads.items() if page != LOCAL_APIC_PAGE)
+
+    @property
+    def mmio(self):
+        return sum(self.reads.values()) + sum(self.writes.values())
+
+    def add(self, start, end):
+        for name in ("instructions", "repeated", "halt", "iret"):
+            setattr(self, name, getattr(self, name) + getattr(end, name) - getattr(start, name))
+        self.segments += 1
+        for page, (reads, writes) in end.mmio.items():
+            before = start.mmio.get(page, (0, 0))
+            self.reads[page] += reads - before[0]
+            self.writes[page] += writes - before[1]
+
+
+def spans(lines):
+    """What lies between each pair of start and end."""
+    found, current, since = [], None, None
+    for line in lines:
+        kind = MARKS.get(line.name)
+        if kind == "start":
+            current, since = Span(), line
+        elif kind == "resume" and current is not None:
+            since = line
+        elif kind in ("pause", "end") and since is not None:
+            current.add(since, line)
+            since = None
+        if kind == "end" and current is not None:
+            current.profile = line.counts.get("profile", {})
+            found.append(current)
+            current = None
+    return found
 
 
 def symbol(elf, name):
@@ -34,6 +101,24 @@ def symbol(elf, name):
     if not found:
         raise UserError(f"{elf} has no function {name}")
     return int(found[1], 16)
+
+
+class Functions:
+    """Which function an address belongs to. What was inlined counts for the function that it stands in."""
+
+    def __init__(self, elf):
+        output = subprocess.run(["x86_64-linux-gnu-nm", "-C", "--defined-only", str(elf)], check=True, capture_output=True, text=True).stdout
+        table = {int(match[1], 16): match[2] for match in re.finditer(r"(?m)^([0-9a-f]+) [TtWwVv] (.+)$", output)}
+        self._addresses = sorted(table)
+        self._names = [table[address] for address in self._addresses]
+
+    def count(self, profile):
+        """Instructions per function, most first."""
+        sums = collections.Counter()
+        for address, executions in profile.items():
+            at = bisect.bisect_right(self._addresses, address) - 1
+            sums[self._names[at] if at >= 0 else "?"] += executions
+        return sums.most_common()
 
 
 class Counter:
@@ -46,23 +131,55 @@ class Counter:
     def __exit__(self, *exception):
         self._folder.cleanup()
 
-    def run(self, machine, addresses=None, timeout=120):
-        """(lines of counts, what the 16550 and QEMU printed, QEMU's exit code)"""
+    def run(self, machine, addresses=None, timeout=120, options=()):
+        """(lines of counts, what was printed, QEMU's exit code); options of the plugin: "mmio", "profile" """
+        machine = dataclasses.replace(machine, smp=1, serial=f"file:{self.folder / 'serial'}")
+        return self.run_command(machine.arguments(), addresses, timeout, options)
+
+    def run_command(self, command, addresses=None, timeout=120, options=()):
+        """The same for any machine whose serial port is the file serial_file()."""
         addresses = addresses or {}
-        serial, counts = self.folder / "serial", self.folder / "counts"
-        plugin = f"{self.folder}/count.so,out={counts}" + "".join(f",at={address:#x}" for address in addresses.values())
-        machine = dataclasses.replace(machine, smp=1, serial=f"file:{serial}", extra=[*machine.extra, "-plugin", plugin])
-        child = process.start(machine.arguments(), stdin=subprocess.DEVNULL)
-        try:
-            code = child.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise UserError(f"the guest did not end within {timeout} s:\n{serial.read_text(errors='replace')}") from None
-        finally:
-            process.stop(child)
+        counts = self.folder / "counts"
+        for file in (counts, self.serial_file()):
+            file.unlink(missing_ok=True)
+        plugin = f"{self.folder}/count.so,out={counts}" + "".join(f",{option}=on" for option in options) \
+            + "".join(f",at={address:#x}" for address in addresses.values())
+        with open(self.folder / "errors", "wb") as errors:
+            child = process.start([*command, "-plugin", plugin], stdin=subprocess.DEVNULL, stderr=errors)
+            try:
+                code = child.wait(timeout)
+            except subprocess.TimeoutExpired:
+                raise UserError(f"the guest did not end within {timeout} s:\n{self.printed()}") from None
+            finally:
+                process.stop(child)
         names = {address: name for name, address in addresses.items()}
-        lines = []
-        for text in counts.read_text().splitlines():
-            kind, where, *rest = text.split()
-            values = {key: int(value) for key, value in zip(rest[::2], rest[1::2])}
-            lines.append(Line(names[int(where, 16)] if kind == "at" else f"mark {int(where, 16)}", values))
-        return lines, serial.read_text(errors="replace"), code
+        return read_lines(counts.read_text(), names), self.printed(), code
+
+    def serial_file(self):
+        return self.folder / "serial"
+
+    def printed(self):
+        """By the guest, then by QEMU."""
+        return "".join(file.read_text(errors="replace") for file in (self.serial_file(), self.folder / "errors") if file.exists())
+
+
+def read_lines(text, names):
+    """Lines of count.c; a profile belongs to the mark that follows it."""
+    lines, profile = [], {}
+    for words in map(str.split, text.splitlines()):
+        if words[0] == "profile":
+            pairs = (word.split(":") for word in words[1:])
+            profile = {int(address, 16): int(executions) for address, executions in pairs}
+            continue
+        kind, where, *rest = words
+        mmio = {}
+        if "mmio" in rest:
+            at = rest.index("mmio")
+            for page, reads, writes in (word.split(":") for word in rest[at + 1:]):
+                mmio[int(page, 16)] = (int(reads), int(writes))
+            rest = rest[:at]
+        values = {key: int(value) for key, value in zip(rest[::2], rest[1::2])}
+        if profile:
+            values["profile"], profile = profile, {}
+        lines.append(Line(names[int(where, 16)] if kind == "at" else f"mark {int(where, 16)}", values, mmio))
+    return lines

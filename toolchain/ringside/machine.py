@@ -32,11 +32,12 @@ DEBUG_EXIT = 0xF4
 @dataclass
 class Disk:
     """A raw image. The serial number is what the guest sees as the disk's name (GET_ID, 20 characters)."""
-    path: str
+    path: str = ""
     serial: str = ""
     read_only: bool = False
     options: str = ""
     faults: list = field(default_factory=list)   # for tests: QEMU's blkdebug "inject-error" rules
+    node: dict = field(default_factory=dict)     # for measurements: another QEMU block driver with its options, instead of the image
 
     def name(self):
         return self.serial or re.sub(r"[^A-Za-z0-9._-]", "_", Path(self.path).name)[:20]
@@ -120,7 +121,8 @@ class Machine:
             file = {"driver": "file", "filename": str(disk.path)}
             if disk.faults:
                 file = {"driver": "blkdebug", "inject-error": disk.faults, "image": file}
-            words += ["-blockdev", json.dumps({"driver": "raw", "node-name": f"disk{number}", "read-only": disk.read_only, "file": file})]
+            node = disk.node or {"driver": "raw", "file": file}
+            words += ["-blockdev", json.dumps({**node, "node-name": f"disk{number}", "read-only": disk.read_only})]
             words += self._device("blk", f"drive=disk{number}", f"id=blk{number}", f"serial={disk.name()}", disk.options)
         if self.network:
             words += ["-netdev", self._netdev()]

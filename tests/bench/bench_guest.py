@@ -1,0 +1,68 @@
+"""What disk reads, frames, console output and a start cost the guest: instructions, kicks and interrupts. QEMU counts; the same in every run."""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+from ringside import build
+from ringside.results import result
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import guest_goals  # noqa: E402
+import guest_ours  # noqa: E402
+from counting import Counter, Functions  # noqa: E402
+
+PRESETS = ("x86_64",)
+SHOWN_FUNCTIONS = 25
+
+
+def add_arguments(parser):
+    parser.add_argument("--ioeventfd", action="store_true", help="leave QEMU's event loop to handle kicks (faster, but two may count as one)")
+    parser.add_argument("--ring", choices=("split", "packed", "both"), default="split", help="which ring the devices offer (default: split)")
+    parser.add_argument("--profile", action="store_true", help="print the instructions per operation of each function")
+    parser.add_argument("--operations", type=int, default=2048, metavar="N", help="how many of each (default: 2048)")
+
+
+def print_profile(image, name, operations, span):
+    print(f"{name}: {span.total / operations:.1f} instructions per operation")
+    for function, count in Functions(image).count(span.profile)[:SHOWN_FUNCTIONS]:
+        if count / operations >= 0.05:
+            print(f"  {count / operations:10.2f}  {function}")
+
+
+def measure(image, setting, profile):
+    """{name of the result: value} and a line per measurement"""
+    with Counter() as counter:
+        figures = guest_ours.measure(counter, image, setting, profile)
+        span = guest_ours.boot(counter, image, setting)
+    ring = "packed" if setting.packed else "split"
+    print(f"{setting.machine}, {ring} rings, ioeventfd {'on' if setting.ioeventfd else 'off'}, {setting.operations} operations each:")
+    for name, found in figures.items():
+        print(f"  {name:10}  {found.instructions:9.2f} instructions, {found.kicks:.4f} kicks, {found.interrupts:.4f} interrupts, "
+              f"{found.mmio:.3f} accesses to device registers, {found.span.halt / found.operations:.3f} halts per operation")
+    print(f"  entry to main() with a disk and a network card: {span.total} instructions", flush=True)
+    if profile:
+        for name, found in figures.items():
+            print_profile(image, name, found.operations, found.span)
+    values = {name: guest_goals.value(name, figures[what]) for name, (_, _, what, _) in guest_goals.RESULTS.items()}
+    values[guest_goals.BOOT[0]] = span.total
+    return values
+
+
+def with_prefix(name, packed):
+    """guest.blk... with split rings, guest.packed.blk... with packed ones."""
+    return name.replace("guest.", "guest.packed.", 1) if packed else name
+
+
+def main(options):
+    image = build.image("bench")
+    goals = {name: (unit, goal) for name, (unit, goal, _, _) in guest_goals.RESULTS.items()}
+    goals[guest_goals.BOOT[0]] = guest_goals.BOOT[1:]
+    setting = guest_ours.Setting(ioeventfd=options.ioeventfd, operations=options.operations)
+    found = []
+    for packed in {"split": (False,), "packed": (True,), "both": (False, True)}[options.ring]:
+        values = measure(image, dataclasses.replace(setting, packed=packed), options.profile)
+        for name, value in values.items():
+            unit, goal = goals[name]
+            found.append(result(with_prefix(name, packed), value, unit, goal))
+    return 0, found
