@@ -99,10 +99,7 @@ Result<> BlockDevice::send_data(Slot& slot) noexcept {
         if (length > wanted - bytes) length = wanted - bytes;
         if (length > limits_.segment_bytes) length = limits_.segment_bytes;
         const Result<DmaMapping> mapping = lend(slot, run.data(), static_cast<std::size_t>(length), direction);
-        if (!mapping) {
-            unmap(slot);
-            return fail(mapping.error());
-        }
+        if (!mapping) break; // a bouncing domain is full, or the device cannot reach this memory: send what there is
         parts[++count] = {mapping->address, mapping->length};
         bytes += mapping->length;
         offset += mapping->length;
