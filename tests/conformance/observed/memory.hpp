@@ -1,0 +1,69 @@
+// The memory policy of the conformance tests: the words of the product in plain memory, and after each store of a shared word the
+// device looks, so that it sees every state that a device on another processor could see, and may act between any two stores.
+// Included through libvirtio/memory.hpp only (RINGSIDE_MEMORY_POLICY).
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "libvirtio/bytes.hpp"
+#include "libvirtio/memory_words.hpp"
+
+namespace virtio {
+inline namespace observed_memory {
+
+/// Who looks.
+struct Observer {
+    void (*stored)(void* context, SharedWord role, std::uint16_t index) noexcept = nullptr;
+    void* context = nullptr;
+};
+[[nodiscard]] inline Observer& observer() noexcept {
+    static Observer its;
+    return its;
+}
+
+/// Mutants belong to the tests' other policy (tests/policy).
+[[nodiscard]] constexpr bool mutant(unsigned) noexcept { return false; }
+
+template<class T> [[nodiscard]] inline T load_once(const T& word) noexcept {
+    static_assert(sizeof(T) <= sizeof(void*));
+    return *const_cast<const volatile T*>(&word);
+}
+template<class T> [[nodiscard]] inline T load_once(const Le<T>& word) noexcept { return load_once(reinterpret_cast<const T&>(word)); }
+
+struct ObservedAccess {
+    template<class T> [[nodiscard]] static T load(T& word, SharedWord, std::uint16_t) noexcept {
+        return std::atomic_ref(word).load(std::memory_order_relaxed);
+    }
+    template<class T> [[nodiscard]] static T load_acquire(T& word, SharedWord, std::uint16_t) noexcept {
+        return std::atomic_ref(word).load(std::memory_order_acquire);
+    }
+    template<class T> static void store(T& word, T value, SharedWord role, std::uint16_t index) noexcept {
+        std::atomic_ref(word).store(value, std::memory_order_relaxed);
+        stored(role, index);
+    }
+    template<class T> static void store_release(T& word, T value, SharedWord role, std::uint16_t index) noexcept {
+        std::atomic_ref(word).store(value, std::memory_order_release);
+        stored(role, index);
+    }
+    template<class T> static void store_body(T& place, const T& value, SharedWord role, std::uint16_t index) noexcept {
+        place = value;
+        stored(role, index);
+    }
+    static void stored(SharedWord role, std::uint16_t index) noexcept {
+        const Observer& its = observer();
+        if (its.stored != nullptr) its.stored(its.context, role, index);
+    }
+};
+
+using SplitMemory = SplitMemoryOf<ObservedAccess>;
+using PackedMemory = PackedMemoryOf<ObservedAccess>;
+
+inline void store_table_entry(std::byte* table, std::size_t index, const Descriptor& descriptor) noexcept {
+    copy_bytes(table + index * sizeof(Descriptor), &descriptor, sizeof(Descriptor));
+    ObservedAccess::stored(SharedWord::table_entry, static_cast<std::uint16_t>(index));
+}
+
+} // namespace observed_memory
+} // namespace virtio
