@@ -50,6 +50,12 @@ public:
     void store_descriptor(std::uint16_t index, const Descriptor& descriptor) noexcept {
         Access::store_body(descriptors_[index], descriptor, SharedWord::descriptor, index);
     }
+    /// All but `next`, which stays.
+    void store_descriptor_part(std::uint16_t index, DmaAddress address, std::uint32_t length, std::uint16_t flags) noexcept {
+        Access::store_body(descriptors_[index].address, Le64{address.value}, SharedWord::descriptor, index);
+        Access::store_body(descriptors_[index].length, Le32{length}, SharedWord::descriptor, index);
+        Access::store_body(descriptors_[index].flags, Le16{flags}, SharedWord::descriptor, index);
+    }
     void store_available(std::uint16_t slot, std::uint16_t head) noexcept {
         Access::store(available_[2 + slot], head, SharedWord::available_entry, slot);
     }
@@ -82,55 +88,80 @@ private:
     std::uint16_t size_ = 0;
 };
 
+/// A slot of a packed ring. Kept as an offset in bytes, so that nothing is multiplied on the way to the slot's descriptor.
+class PackedPlace {
+public:
+    constexpr PackedPlace() noexcept = default;
+    [[nodiscard]] static constexpr PackedPlace of(std::uint32_t slot) noexcept {
+        return PackedPlace{slot * static_cast<std::uint32_t>(sizeof(PackedDescriptor))};
+    }
+    [[nodiscard]] constexpr std::uint16_t slot() const noexcept { return static_cast<std::uint16_t>(offset_ / sizeof(PackedDescriptor)); }
+    [[nodiscard]] constexpr std::uint32_t offset() const noexcept { return offset_; }
+    /// `slots` further on, without regard to the ring's end.
+    [[nodiscard]] constexpr PackedPlace operator+(std::uint32_t slots) const noexcept {
+        return PackedPlace{offset_ + slots * static_cast<std::uint32_t>(sizeof(PackedDescriptor))};
+    }
+    [[nodiscard]] constexpr PackedPlace operator-(PackedPlace end) const noexcept { return PackedPlace{offset_ - end.offset_}; }
+    friend constexpr auto operator<=>(PackedPlace, PackedPlace) noexcept = default;
+
+private:
+    constexpr explicit PackedPlace(std::uint32_t offset) noexcept : offset_(offset) {}
+    std::uint32_t offset_ = 0;
+};
+
 /// A packed ring's shared words (VIRTIO 1.4, 2.8).
 template<class Access> class PackedMemoryOf {
 public:
     constexpr PackedMemoryOf() noexcept = default;
     PackedMemoryOf(std::byte* base, std::uint16_t size) noexcept
-        : descriptors_(reinterpret_cast<PackedDescriptor*>(base)),
-          driver_(reinterpret_cast<std::uint16_t*>(base + packed_layout(size).driver)), device_(base + packed_layout(size).device) {}
+        : descriptors_(base), driver_(reinterpret_cast<std::uint32_t*>(base + packed_layout(size).driver)),
+          device_(reinterpret_cast<std::uint32_t*>(base + packed_layout(size).device)) {}
 
     /// Everything of a descriptor but its flags, which alone say whose it is.
-    void store_body(std::uint16_t slot, DmaAddress address, std::uint32_t length, std::uint16_t id) noexcept {
-        Access::store_body(descriptors_[slot].address, Le64{address.value}, SharedWord::descriptor, slot);
-        Access::store_body(descriptors_[slot].length, Le32{length}, SharedWord::descriptor, slot);
-        Access::store_body(descriptors_[slot].id, Le16{id}, SharedWord::descriptor, slot);
+    void store_body(PackedPlace place, DmaAddress address, std::uint32_t length, std::uint16_t id) noexcept {
+        PackedDescriptor& descriptor = at(place);
+        Access::store_body(descriptor.address, Le64{address.value}, SharedWord::descriptor, place.slot());
+        Access::store_body(descriptor.length, Le32{length}, SharedWord::descriptor, place.slot());
+        Access::store_body(descriptor.id, Le16{id}, SharedWord::descriptor, place.slot());
     }
-    void store_flags(std::uint16_t slot, std::uint16_t flags) noexcept {
-        Access::store(flags_of(slot), flags, SharedWord::packed_available_flags, slot);
+    void store_flags(PackedPlace place, std::uint16_t flags) noexcept {
+        Access::store(flags_of(place), flags, SharedWord::packed_available_flags, place.slot());
     }
     /// Release: everything stored before it is visible to whoever reads these flags (2.8.21.1).
-    void publish_flags(std::uint16_t slot, std::uint16_t flags) noexcept {
-        Access::store_release(flags_of(slot), flags, SharedWord::packed_available_flags, slot);
+    void publish_flags(PackedPlace place, std::uint16_t flags) noexcept {
+        Access::store_release(flags_of(place), flags, SharedWord::packed_available_flags, place.slot());
     }
-    /// Driver event suppression: the position is visible before the flags that make it count.
-    void store_driver_position(std::uint16_t position) noexcept { Access::store(driver_[0], position, SharedWord::driver_event, 0); }
-    void store_driver_flags(std::uint16_t flags) noexcept { Access::store_release(driver_[1], flags, SharedWord::driver_event, 1); }
+    /// Driver event suppression, position and flags in one store: a device that reads the flags first finds the position that
+    /// belongs to them.
+    void store_driver_event(std::uint16_t position, std::uint16_t flags) noexcept {
+        Access::store(*driver_, (std::uint32_t{flags} << 16) | position, SharedWord::driver_event, 0);
+    }
 
     /// Acquire: pairs with the device's release of the used flags; id and length are read after it.
-    [[nodiscard]] std::uint16_t load_flags(std::uint16_t slot) const noexcept {
-        return Access::load_acquire(flags_of(slot), SharedWord::packed_flags, slot);
+    [[nodiscard]] std::uint16_t load_flags(PackedPlace place) const noexcept {
+        return Access::load_acquire(flags_of(place), SharedWord::packed_flags, place.slot());
     }
-    [[nodiscard]] std::uint16_t load_used_id(std::uint16_t slot) const noexcept {
-        return Access::load(reinterpret_cast<std::uint16_t&>(descriptors_[slot].id), SharedWord::packed_id, slot);
+    [[nodiscard]] std::uint16_t load_used_id(PackedPlace place) const noexcept {
+        return Access::load(reinterpret_cast<std::uint16_t&>(at(place).id), SharedWord::packed_id, place.slot());
     }
-    [[nodiscard]] std::uint32_t load_used_length(std::uint16_t slot) const noexcept {
-        return Access::load(reinterpret_cast<std::uint32_t&>(descriptors_[slot].length), SharedWord::packed_length, slot);
+    [[nodiscard]] std::uint32_t load_used_length(PackedPlace place) const noexcept {
+        return Access::load(reinterpret_cast<std::uint32_t&>(at(place).length), SharedWord::packed_length, place.slot());
     }
     /// Device event suppression, position and flags in one access.
     [[nodiscard]] PackedEvent load_device_event() const noexcept {
-        const std::uint32_t both = Access::load(*reinterpret_cast<std::uint32_t*>(device_), SharedWord::device_event, 0);
+        const std::uint32_t both = Access::load(*device_, SharedWord::device_event, 0);
         return {Le16{static_cast<std::uint16_t>(both)}, Le16{static_cast<std::uint16_t>(both >> 16)}};
     }
 
 private:
-    [[nodiscard]] std::uint16_t& flags_of(std::uint16_t slot) const noexcept {
-        return reinterpret_cast<std::uint16_t&>(descriptors_[slot].flags);
+    [[nodiscard]] PackedDescriptor& at(PackedPlace place) const noexcept {
+        return *reinterpret_cast<PackedDescriptor*>(descriptors_ + place.offset());
     }
+    [[nodiscard]] std::uint16_t& flags_of(PackedPlace place) const noexcept { return reinterpret_cast<std::uint16_t&>(at(place).flags); }
 
-    PackedDescriptor* descriptors_ = nullptr;
-    std::uint16_t* driver_ = nullptr; // position, flags
-    std::byte* device_ = nullptr;
+    std::byte* descriptors_ = nullptr;
+    std::uint32_t* driver_ = nullptr; // position, flags
+    std::uint32_t* device_ = nullptr;
 };
 
 } // namespace virtio
