@@ -19,6 +19,8 @@ constinit KernelPlatform the_platform;
 
 constexpr std::uint16_t kInterruptLine = 0x3c, kInterruptPin = 0x3d; // PCI 3.0, 6.2.4
 
+constexpr unsigned kBouncePool = 8u << 20;
+
 constexpr std::size_t pages(std::size_t bytes) noexcept { return (bytes + kPageSize - 1) / kPageSize; }
 
 /// "pci 00:03.0"
@@ -35,6 +37,11 @@ KernelPlatform& device_platform() noexcept { return the_platform; }
 
 void KernelPlatform::start() {
     config_.find();
+    choose_interrupts();
+    choose_memory();
+}
+
+void KernelPlatform::choose_interrupts() {
     const auto wanted = command_line_value("irq");
     if (!wanted) return;
     if (*wanted == "msix")
@@ -45,6 +52,21 @@ void KernelPlatform::start() {
         choice_ = InterruptChoice::poll;
     else
         kernel::log(LogLevel::warning, "irq=%.*s is none of msix, intx, poll: ignored", static_cast<int>(wanted->size()), wanted->data());
+}
+
+void KernelPlatform::choose_memory() {
+    const auto wanted = command_line_value("dma");
+    if (!wanted) return;
+    if (*wanted != "bounce") {
+        kernel::log(LogLevel::warning, "dma=%.*s is not bounce: ignored", static_cast<int>(wanted->size()), wanted->data());
+        return;
+    }
+    const auto pool = allocate_pages(pages(kBouncePool), kPageSize);
+    bounces_ = pool && bounce_.start({static_cast<std::byte*>(*pool), kBouncePool}, dma_address(*pool));
+    if (bounces_)
+        kernel::log(LogLevel::info, "devices reach a pool of %u MiB and nothing else", kBouncePool >> 20);
+    else
+        kernel::log(LogLevel::error, "dma=bounce: there is no memory for a pool of %u MiB", kBouncePool >> 20);
 }
 
 void* KernelPlatform::dma_allocate(std::size_t bytes, std::size_t alignment) noexcept {

@@ -1,6 +1,7 @@
 // What the kernel gives its drivers (libvirtio/platform.hpp): pages as DMA memory, the heap as private memory, the clock, sleep and
 // wake through the scheduler, PCI configuration space, message and line interrupts. All RAM is mapped one to one, so a device's
-// address is the pointer, and ACCESS_PLATFORM changes nothing. One object for the whole machine; task context but for wake().
+// address is the pointer, and ACCESS_PLATFORM changes nothing, unless dma=bounce asks for a pool through which everything is copied.
+// One object for the whole machine; task context but for wake().
 //
 //     kernel::KernelPlatform& platform = kernel::device_platform();
 //     disk.start(platform, transport);
@@ -10,6 +11,7 @@
 
 #include "kernel/device_manager/pci_config.hpp"
 #include "kernel/device_manager/routes.hpp"
+#include "libvirtio/bounce.hpp"
 #include "libvirtio/pci.hpp"
 
 namespace kernel {
@@ -21,14 +23,17 @@ class KernelPlatform final : public virtio::PciPlatform {
 public:
     constexpr KernelPlatform() noexcept = default;
 
-    /// Reads irq= and finds the PCI configuration space. Once, before anything else.
+    /// Reads irq= and dma= and finds the PCI configuration space. Once, before anything else.
     void start();
 
     void* dma_allocate(std::size_t bytes, std::size_t alignment) noexcept override;
     void dma_free(void* memory, std::size_t bytes) noexcept override;
     virtio::DmaAddress dma_address(const void* memory) noexcept override { return {reinterpret_cast<std::uintptr_t>(memory)}; }
     std::uint64_t now_ns() noexcept override;
-    virtio::Result<virtio::DmaDomain*> dma_domain(const virtio::DeviceIdentity&, bool) noexcept override { return &domain_; }
+    virtio::Result<virtio::DmaDomain*> dma_domain(const virtio::DeviceIdentity&, bool) noexcept override {
+        if (bounces_) return &bounce_;
+        return &domain_;
+    }
     void* allocate(std::size_t bytes, std::size_t alignment) noexcept override;
     void free(void* memory, std::size_t bytes) noexcept override;
     void wait(const virtio::Event& event, std::uint64_t deadline_ns) noexcept override;
@@ -62,7 +67,12 @@ private:
         void free(const virtio::DmaMemory& memory) noexcept override;
     };
 
+    void choose_interrupts();
+    void choose_memory();
+
     Domain domain_;
+    virtio::BounceDomain bounce_;
+    bool bounces_ = false;
     PciConfig config_;
     InterruptRoutes routes_;
     InterruptChoice choice_ = InterruptChoice::best;

@@ -25,7 +25,8 @@ NOTHING_FANCY = f"mrg_rxbuf=off,csum=off,guest_csum=off,ctrl_vq=off,{NO_RING_FEA
 DEVICES = "entropy disks ports net"
 
 # name: what differs. `only` limits the guest's checks to some groups; `disk` are options of the disk; `skips` are the checks that the guest
-# must skip, because it lacks what they need (and no others); `modes` is how all devices but the balloon (which has no messages) interrupt.
+# must skip, because it lacks what they need (and no others); `modes` is how all devices but the balloon (which has no messages) interrupt;
+# `says` is a part of its log.
 VARIANTS = {
     "poll": {"words": ["irq=poll"], "modes": "polled", "only": DEVICES},
     "line_by_choice": {"words": ["irq=intx"], "modes": "line", "only": DEVICES},
@@ -39,6 +40,9 @@ VARIANTS = {
     "little_memory": {"memory": 40},
     "beyond_4_gib": {"memory": 5120, "only": "memory"},
     "disk_beyond_4_gib": {"memory": 5120, "only": "disks"},
+    # The device may be translated and is not believed to see all memory: everything is copied through a pool.
+    "bounced": {"words": ["dma=bounce"], "disk": "iommu_platform=on", "network_options": "iommu_platform=on", "only": DEVICES,
+                "says": "devices reach a pool of 8 MiB and nothing else"},
     "plain_rings": {"disk": NO_RING_FEATURES, "network_options": NOTHING_FANCY, "only": DEVICES},
     "small_queue": {"disk": "queue-size=4", "only": "disks"},
     "one_segment": {"disk": "queue-size=4,seg-max-adjust=on", "only": "disks"},
@@ -68,6 +72,7 @@ def variant(name, folder, options):
     count = options.pop("disks", 1)
     disk_options = options.pop("disk", "")
     modes = options.pop("modes", "")
+    says = options.pop("says", "")
     disks = []
     for number in range(count):
         path = Path(folder) / f"{name}{number}.img"
@@ -89,6 +94,7 @@ def variant(name, folder, options):
             skipped = re.findall(r"(?m)^skip (\S+):", text)
             equal(sorted(skipped), sorted(skips), "skipped checks")
             need(not re.search(r"(?m)^PANIC", text), "a panic")
+            need(says in guest.serial_text(), f"not said: {says}")
             if modes:
                 # Devices that start before the console tell the 16550.
                 told = re.findall(r"(?:disk|entropy)\d: .*interrupts: (.*?)\r?$", guest.serial_text(), re.M)
