@@ -292,7 +292,7 @@ void Device::look_at_configuration() noexcept {
     const Result<std::uint32_t> generation = transport_->config_generation();
     if (!generation || *generation == config_generation_) return;
     config_generation_ = *generation;
-    config_changed_.store(true, std::memory_order_release);
+    config_changed_.store(1, std::memory_order_release);
     config_event_->mark(config_bits_);
 }
 

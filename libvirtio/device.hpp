@@ -95,7 +95,7 @@ public:
         config_bits_ = bits;
     }
     /// Whether a configuration change was announced since the last call.
-    [[nodiscard]] bool take_config_change() noexcept { return config_changed_.exchange(false, std::memory_order_acquire); }
+    [[nodiscard]] bool take_config_change() noexcept { return config_changed_.exchange(0, std::memory_order_acquire) != 0; }
 
     /// Sleeps until the event is marked or `deadline_ns` comes (false). Without interrupts it naps and returns true. After
     /// kWatchdogNs without an interrupt it looks at the queues itself; used buffers found there are counted as a rescue.
@@ -135,7 +135,7 @@ private:
     std::uint32_t config_bits_ = 0;
     std::uint32_t queue_count_ = 0;
     Event event_;
-    std::atomic<bool> config_changed_{false};
+    std::atomic<std::uint32_t> config_changed_{0}; // a whole word: an exchange of a byte is a library call on riscv64
     std::atomic<bool> listening_{false}; // interrupts before run() and after stop() are dropped
     std::atomic<std::uint64_t> interrupts_{0};
     std::atomic<std::uint64_t> spurious_{0};

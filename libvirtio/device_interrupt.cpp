@@ -26,7 +26,7 @@ void Device::on_interrupt(std::uint16_t vector) noexcept {
             if (queue != nullptr && (!own || queue->vector() == vector)) queue->announce();
     }
     if ((why & InterruptStatus::kConfig) != 0) {
-        config_changed_.store(true, std::memory_order_release);
+        config_changed_.store(1, std::memory_order_release);
         config_event_->mark(config_bits_);
     }
     platform_->wake();
