@@ -43,13 +43,15 @@ inline void publish_barrier(Ordering ordering) noexcept {
 /// Pairs with the device's fence between writing the used index and reading used_event/flags (VIRTIO 1.4, 2.7.8.1).
 inline void arm_barrier(Ordering ordering) noexcept { publish_barrier(ordering); }
 
-/// Before a doorbell store: the ring must be visible before the device hears of it. A memory write before a device write: no
-/// fence of the language orders these two. Pairs with the device's read of the available index on a notification.
-inline void doorbell_barrier() noexcept { asm volatile("fence w,o" : : : "memory"); }
+/// Before a doorbell store: the ring must be visible before the device hears of it. A memory write (a ring mapped as I/O: a
+/// device write) before a device write: no fence of the language is sure to order these two.
+/// Pairs with the device's read of the available index on a notification.
+inline void doorbell_barrier() noexcept { asm volatile("fence ow,o" : : : "memory"); }
 
 /// After reading (and acknowledging) an interrupt status register, before reading what it announced. `i` for the status that was
-/// read; `o` for the acknowledgement, since a ring read ahead of it could miss what the device adds before it arrives.
+/// read; `o` for the acknowledgement, since a ring read ahead of it could miss what the device adds before it arrives; the ring
+/// may be mapped as I/O.
 /// Pairs with the device's write of the used index before it raised the interrupt.
-inline void interrupt_status_barrier() noexcept { asm volatile("fence io,r" : : : "memory"); }
+inline void interrupt_status_barrier() noexcept { asm volatile("fence io,ir" : : : "memory"); }
 
 } // namespace arch
