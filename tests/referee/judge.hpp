@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "tests/referee/clause.hpp"
 #include "tests/referee/log.hpp"
@@ -58,12 +60,12 @@ private:
         std::string seen;
         std::vector<std::string> events;
     };
-    void note(Clause clause, std::uint16_t queue, const char* format, std::va_list arguments);
     void record(Clause clause, std::uint16_t queue, std::string seen);
 
     std::array<Record, kClauses> records_{};
     Log log_;
     std::uint64_t violations_ = 0;
+    bool registers_ = false;
     std::string replay_;
 };
 

@@ -60,6 +60,8 @@ public:
     [[nodiscard]] std::size_t live() const noexcept { return live_.size(); }
 
 private:
+    static constexpr std::size_t kPage = 4096;
+
     std::unique_ptr<std::byte[]> own_;
     std::byte* data_ = nullptr;
     std::size_t size_ = 0;

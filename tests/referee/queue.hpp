@@ -10,7 +10,7 @@
 //     ... my_add(ring, ...); if (my_needs_kick(ring)) queue.notify(0); queue.step(); my_poll(ring); ...
 //     auto verdict = judge.verdict("VQ SPLIT NOTIF");
 //
-// Contexts: one at a time. With Script::threaded notify(), request_reset() and answer() may be called from the driver's thread
+// Contexts: one at a time. With Script::threaded notify() and answer() may be called from the driver's thread
 // while another calls step(); everything else still belongs to the stepping thread. Interrupt handlers run inside step() (and
 // notify(), where the script is eager) and may call notify().
 #pragma once

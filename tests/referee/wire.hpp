@@ -81,7 +81,9 @@ inline constexpr std::uint64_t kConfig = 0x100;
 inline constexpr std::uint32_t kMagic = 0x7472'6976;
 } // namespace mmio
 
-inline constexpr std::uint32_t kLargestQueue = 32768;
+inline constexpr std::uint32_t kLargestQueue = 32768; // entries (2.7, 2.8)
+inline constexpr std::uint32_t kBlockType = 2;        // device ids (5)
+inline constexpr std::uint32_t kEntropyType = 4;
 
 /// Whether moving an index from `before` to `after` passes `wanted` (2.7.10, 2.8.10): all free-running 16-bit counters.
 [[nodiscard]] constexpr bool passes(std::uint16_t wanted, std::uint16_t after, std::uint16_t before) noexcept {
