@@ -76,7 +76,7 @@ def flags(arch, compiler, optimisation):
 def compile_command(arch, compiler, optimisation, source, target, extra=()):
     """One file of the repository's own."""
     return [program(arch, compiler), "-std=c++23", "-nostdinc++", *flags(arch, compiler, optimisation), "-Wall", "-Wextra", "-Wconversion", "-Wshadow",
-            "-Werror", f"-I{ROOT}", f"-I{ROOT}/arch/{arch}/include", *extra, "-c", str(source), "-o", str(target)]
+            "-Werror", *extra, f"-I{ROOT}", f"-I{ROOT}/arch/{arch}/include", "-c", str(source), "-o", str(target)]
 
 
 def build_libraries(arch, compiler, optimisation, folder, source=ROOT, targets=()):

@@ -16,7 +16,8 @@ if platform.machine() != "x86_64":
     # Elsewhere the compiler for x86_64 is a cross compiler like any other.
     RUN_PACKAGES.append("g++-x86-64-linux-gnu")
 # What the tests need besides.
-TEST_PACKAGES = ["doctest-dev", "linux-libc-dev", "clang-format-19", "spin", "relacy-dev", "clang-19", "libclang-rt-19-dev"]
+TEST_PACKAGES = ["doctest-dev", "linux-libc-dev", "clang-format-19", "spin", "relacy-dev", "clang-19", "libclang-rt-19-dev",
+                 "g++-aarch64-linux-gnu", "g++-riscv64-linux-gnu", "libunicorn-dev"]
 # ... and for those of `test --all`.
 LONG_TEST_PACKAGES = ["clang-tidy-19"]
 
