@@ -208,7 +208,8 @@ void PackedSide::partial_list(Position first, Position here) {
     const std::uint32_t count = distance(first, here, size);
     const std::uint32_t before = owned_ + distance(next_, first, size); // not taken yet, but the device's all the same
     judge.violated(Clause::packed_009, queue, "slot %u is available and goes on at slot %u, which is not", first.slot, here.slot);
-    if (before + count >= size) judge.violated(Clause::packed_008, queue, "a list of more than %u descriptors, %u were free", count, size - before);
+    if (before + count >= size)
+        judge.violated(Clause::packed_008, queue, "a list of more than %u descriptors, %u were free", count, size - before);
     if (before != 0) judge.violated(Clause::packed_007, queue, "part of a list is available while %u descriptors are in use", before);
 }
 
