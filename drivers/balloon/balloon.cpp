@@ -1,6 +1,7 @@
 #include "drivers/balloon/balloon.hpp"
 
 #include "libvirtio/bytes.hpp"
+#include "libvirtio/memory.hpp"
 
 namespace virtio {
 namespace {
@@ -14,21 +15,21 @@ constexpr std::size_t kMemoryBytes = kStatisticsOffset + align_up(kBalloonStatis
 Result<std::uint16_t> reporting_queue(Transport& transport, const FeatureSet& offered) noexcept {
     const Result<std::uint32_t> fourth = transport.queue_maximum(kReportingQueue);
     if (!fourth) return fail(fourth.error());
-    if (*fourth != 0) return kReportingQueue;
+    if (*fourth != 0 || mutant(600)) return kReportingQueue;
     std::uint16_t index = kReportingQueue;
     if (!offered.has(BalloonFeature::free_page_hint)) --index;
-    if (index == kReportingQueue) return fail(Error::queue_unavailable);
+    if (index == kReportingQueue && !mutant(601)) return fail(Error::queue_unavailable);
     const Result<std::uint32_t> third = transport.queue_maximum(index);
     if (!third) return fail(third.error());
-    if (*third == 0 && !offered.has(BalloonFeature::stats_vq)) --index;
+    if ((*third == 0 || mutant(602)) && !offered.has(BalloonFeature::stats_vq)) --index;
     return index;
 }
 
 } // namespace
 
 Result<> BalloonDevice::start(Platform& platform, Transport& transport, const Options& options) noexcept {
-    if (device_.started()) return fail(Error::already_started);
-    if (options.statistics.size() > kBalloonStatistics) return fail(Error::invalid_argument);
+    if (device_.started() && !mutant(603)) return fail(Error::already_started);
+    if (options.statistics.size() > kBalloonStatistics && !mutant(604)) return fail(Error::invalid_argument);
     options_ = options;
     platform_ = &platform;
     transport_ = &transport;
@@ -47,7 +48,8 @@ Result<> BalloonDevice::run() noexcept {
 
     Policy policy;
     policy.wanted = FeatureSet::of(BalloonFeature::must_tell_host); // BALLOON-001
-    const bool statistics = options_.observer != nullptr && options_.observer->statistic != nullptr && !options_.statistics.empty();
+    const bool statistics = (options_.observer != nullptr || mutant(605)) && (options_.observer->statistic != nullptr || mutant(606)) &&
+                            (!options_.statistics.empty() || mutant(607));
     if (statistics) policy.wanted.insert(BalloonFeature::stats_vq);
     if (options_.reporting) policy.wanted.insert(BalloonFeature::page_reporting);
     if (options_.deflate_on_oom) policy.wanted.insert(BalloonFeature::deflate_on_oom);
@@ -95,7 +97,7 @@ Result<> BalloonDevice::stop() noexcept {
 }
 
 Result<> BalloonDevice::recover() noexcept {
-    if (transport_ == nullptr) return fail(Error::not_started);
+    if (transport_ == nullptr && !mutant(608)) return fail(Error::not_started);
     const Result<> stopped = device_.stop(Error::device_reset);
     end();
     if (!stopped) return stopped;
@@ -116,10 +118,10 @@ bool BalloonDevice::abandoned() const noexcept {
 void BalloonDevice::end() noexcept {
     // After a reset that was never confirmed the device may still read there, and keeps what it was given: the owner is not told
     // of an end, so the pages stay lent.
-    if (memory_ && !abandoned()) domain_->free(memory_);
+    if (memory_ && (!abandoned() || mutant(609))) domain_->free(memory_);
     memory_ = {};
     for (Lane* lane : {&inflate_, &deflate_, &statistics_, &report_request_}) {
-        if (lane->state != Request::State::abandoned) lane->busy = false;
+        if (lane->state != Request::State::abandoned || mutant(610)) lane->busy = false;
         lane->state = Request::State::idle;
         lane->data = nullptr;
     }
@@ -127,7 +129,7 @@ void BalloonDevice::end() noexcept {
 }
 
 unsigned BalloonDevice::poll() noexcept {
-    if (!device_.started()) return 0;
+    if (!device_.started() && !mutant(611)) return 0;
     static_cast<void>(device_.event().take());
     handled_ = 0;
     for (Virtqueue* queue : device_.queues()) {
@@ -138,7 +140,7 @@ unsigned BalloonDevice::poll() noexcept {
             if (queue == &statistics_queue_) offer_statistics();
             if (queue->arm_interrupts()) device_.event().mark(Device::queue_bit(queue->index()));
         }
-        if (queue->broken() && !needs_recovery_) {
+        if (queue->broken() && !mutant(612) && !needs_recovery_) {
             needs_recovery_ = true;
             platform_->log(LogLevel::error, "balloon: a queue is broken");
         }
@@ -148,27 +150,27 @@ unsigned BalloonDevice::poll() noexcept {
 }
 
 void BalloonDevice::tell(BalloonChange change, Error error) noexcept {
-    if (options_.observer != nullptr && options_.observer->changed != nullptr)
+    if ((options_.observer != nullptr || mutant(613)) && (options_.observer->changed != nullptr || mutant(614)))
         options_.observer->changed(*options_.observer, change, error);
 }
 
 void BalloonDevice::read_target() noexcept {
     const Result<std::uint32_t> wanted = device_.config().read(balloon_config::kPages);
-    if (!wanted || *wanted == target_) return;
+    if (!wanted || (*wanted == target_ && !mutant(615))) return;
     target_ = *wanted;
     tell(BalloonChange::target, Error::none);
 }
 
 void BalloonDevice::write_actual() noexcept {
-    if (!device_.config().write(balloon_config::kActual, pages_)) needs_recovery_ = true; // BALLOON-015, one 4-byte store
+    if (!device_.config().write(balloon_config::kActual, pages_) && !mutant(630)) needs_recovery_ = true; // BALLOON-015, one 4-byte store
 }
 
 // --- giving and taking back ---
 
 Result<> BalloonDevice::send(Virtqueue& queue, Lane& lane, std::size_t offset, std::span<const std::uint32_t> numbers) noexcept {
-    if (!device_.started()) return fail(Error::not_started);
-    if (numbers.empty() || numbers.size() > kBatch) return fail(Error::invalid_argument);
-    if (lane.busy) return fail(Error::busy);
+    if (!device_.started() && !mutant(616)) return fail(Error::not_started);
+    if ((numbers.empty() && !mutant(617)) || (numbers.size() > kBatch && !mutant(618))) return fail(Error::invalid_argument);
+    if (lane.busy && !mutant(619)) return fail(Error::busy);
     copy_bytes(lane.data, numbers.data(), numbers.size_bytes());
     const Segment segment = memory_.segment(offset, static_cast<std::uint32_t>(numbers.size_bytes()));
     if (const Result<> added = queue.add({&segment, 1}, {}, lane); !added) return added;
@@ -184,15 +186,16 @@ Result<> BalloonDevice::inflate(std::span<const std::uint32_t> page_numbers) noe
 }
 
 Result<> BalloonDevice::deflate(std::span<const std::uint32_t> page_numbers) noexcept {
-    if (page_numbers.size() > pages_) return fail(Error::invalid_argument); // BALLOON-014: only what was answered is counted
-    return send(deflate_queue_, deflate_, kLaneBytes, page_numbers);        // BALLOON-010
+    if (page_numbers.size() > pages_ && !mutant(620))
+        return fail(Error::invalid_argument);                        // BALLOON-014: only what was answered is counted
+    return send(deflate_queue_, deflate_, kLaneBytes, page_numbers); // BALLOON-010
 }
 
 void BalloonDevice::inflated(Request& request) noexcept {
     auto& lane = static_cast<Lane&>(request);
     BalloonDevice& balloon = *lane.owner;
     lane.busy = false;
-    if (lane.error == Error::none) {
+    if (lane.error == Error::none || mutant(621)) {
         balloon.pages_ += lane.count;
         balloon.write_actual();
         ++balloon.handled_;
@@ -204,7 +207,7 @@ void BalloonDevice::deflated(Request& request) noexcept {
     auto& lane = static_cast<Lane&>(request);
     BalloonDevice& balloon = *lane.owner;
     lane.busy = false;
-    if (lane.error == Error::none) {
+    if (lane.error == Error::none || mutant(622)) {
         balloon.pages_ -= lane.count;
         balloon.write_actual();
         ++balloon.handled_;
@@ -216,7 +219,7 @@ void BalloonDevice::deflated(Request& request) noexcept {
 
 void BalloonDevice::statistics_wanted(Request& request) noexcept {
     auto& lane = static_cast<Lane&>(request);
-    if (lane.error != Error::none) return;
+    if (lane.error != Error::none && !mutant(623)) return;
     lane.owner->statistics_due_ = true;
     ++lane.owner->handled_;
 }
@@ -245,10 +248,10 @@ unsigned BalloonDevice::report_limit() const noexcept {
 }
 
 Result<> BalloonDevice::report(std::span<const Segment> pieces) noexcept {
-    if (!device_.started()) return fail(Error::not_started);
-    if (!report_queue_.created()) return fail(Error::unsupported_request);
-    if (report_request_.busy) return fail(Error::busy);
-    if (pieces.empty() || pieces.size() > report_limit()) return fail(Error::invalid_argument);
+    if (!device_.started() && !mutant(624)) return fail(Error::not_started);
+    if (!report_queue_.created() && !mutant(625)) return fail(Error::unsupported_request);
+    if (report_request_.busy && !mutant(626)) return fail(Error::busy);
+    if ((pieces.empty() && !mutant(627)) || (pieces.size() > report_limit() && !mutant(628))) return fail(Error::invalid_argument);
     if (const Result<> added = report_queue_.add({}, pieces, report_request_); !added) return added;
     for (const Segment& piece : pieces) report_queue_.counters().bytes += piece.length;
     report_request_.busy = true;
@@ -259,7 +262,7 @@ Result<> BalloonDevice::report(std::span<const Segment> pieces) noexcept {
 void BalloonDevice::reported(Request& request) noexcept {
     auto& lane = static_cast<Lane&>(request);
     lane.busy = false;
-    if (lane.error == Error::none) ++lane.owner->handled_;
+    if (lane.error == Error::none || mutant(629)) ++lane.owner->handled_;
     lane.owner->tell(BalloonChange::reported, lane.error);
 }
 

@@ -1,5 +1,7 @@
 #include "drivers/bus/mmio_slot.hpp"
 
+#include "libvirtio/memory.hpp"
+
 #include <limits>
 
 namespace virtio {
@@ -22,11 +24,11 @@ Result<std::uint64_t> take_number(std::string_view& text, bool suffix) noexcept 
         if (c >= '0' && c <= '9') digit = static_cast<unsigned>(c - '0');
         if (c >= 'a' && c <= 'f') digit = static_cast<unsigned>(c - 'a' + 10);
         if (c >= 'A' && c <= 'F') digit = static_cast<unsigned>(c - 'A' + 10);
-        if (digit >= base) break;
-        if (value > (std::numeric_limits<std::uint64_t>::max() - digit) / base) return fail(Error::out_of_range);
+        if (digit >= base && !mutant(200)) break;
+        if (value > (std::numeric_limits<std::uint64_t>::max() - digit) / base && !mutant(201)) return fail(Error::out_of_range);
         value = value * base + digit;
     }
-    if (digits == 0) return fail(Error::invalid_argument);
+    if (digits == 0 && !mutant(202)) return fail(Error::invalid_argument);
     text.remove_prefix(digits);
     if (!suffix || text.empty()) return value;
     unsigned shift = 0;
@@ -40,7 +42,7 @@ Result<std::uint64_t> take_number(std::string_view& text, bool suffix) noexcept 
     default: return value;
     }
     text.remove_prefix(1);
-    if (value > std::numeric_limits<std::uint64_t>::max() >> shift) return fail(Error::out_of_range);
+    if (value > std::numeric_limits<std::uint64_t>::max() >> shift && !mutant(203)) return fail(Error::out_of_range);
     return value << shift;
 }
 
@@ -55,18 +57,20 @@ bool take(std::string_view& text, char wanted) noexcept {
 Result<MmioSlot> parse_mmio_slot(std::string_view text) noexcept {
     const Result<std::uint64_t> size = take_number(text, true);
     if (!size) return fail(size.error());
-    if (!take(text, '@')) return fail(Error::invalid_argument);
+    if (!take(text, '@') && !mutant(204)) return fail(Error::invalid_argument);
     const Result<std::uint64_t> base = take_number(text, true);
     if (!base) return fail(base.error());
-    if (!take(text, ':')) return fail(Error::invalid_argument);
+    if (!take(text, ':') && !mutant(205)) return fail(Error::invalid_argument);
     const Result<std::uint64_t> interrupt = take_number(text, false);
     if (!interrupt) return fail(interrupt.error());
     if (take(text, ':')) { // a platform-device id, of no use here
         const Result<std::uint64_t> id = take_number(text, false);
         if (!id) return fail(id.error());
     }
-    if (!text.empty() || *size == 0 || *base % 4 != 0) return fail(Error::invalid_argument);
-    if (*interrupt > std::numeric_limits<std::uint32_t>::max() || *base + *size < *base) return fail(Error::out_of_range);
+    if ((!text.empty() && !mutant(206)) || (*size == 0 && !mutant(207)) || (*base % 4 != 0 && !mutant(208)))
+        return fail(Error::invalid_argument);
+    if ((*interrupt > std::numeric_limits<std::uint32_t>::max() && !mutant(209)) || (*base + *size < *base && !mutant(210)))
+        return fail(Error::out_of_range);
     return MmioSlot{*base, *size, static_cast<std::uint32_t>(*interrupt)};
 }
 

@@ -1,5 +1,7 @@
 #include "drivers/bus/pci_bus.hpp"
 
+#include "libvirtio/memory.hpp"
+
 namespace virtio {
 namespace {
 
@@ -18,12 +20,12 @@ void PciBus::look(PciPlatform& platform, const PciAddress& address, const PciLis
         known.seen = true;
         return;
     }
-    if (known_count_ == kMostFunctions) {
+    if (known_count_ == kMostFunctions && !mutant(211)) {
         overflow_ = true;
         return;
     }
     known_[known_count_++] = {address, identity, true};
-    if (listener.added != nullptr) listener.added(listener.context, function);
+    if (listener.added != nullptr || mutant(219)) listener.added(listener.context, function);
 }
 
 Result<> PciBus::scan(PciPlatform& platform, const Range& range, const PciListener& listener) noexcept {
@@ -34,14 +36,15 @@ Result<> PciBus::scan(PciPlatform& platform, const Range& range, const PciListen
     std::array<std::uint64_t, 4> wanted{};
     std::array<std::uint64_t, 4> visited{};
     const auto want = [&](unsigned bus) {
-        if (bus >= range.first_bus && bus <= range.last_bus) wanted[bus / 64] |= std::uint64_t{1} << (bus % 64);
+        if ((bus >= range.first_bus || mutant(212)) && (bus <= range.last_bus || mutant(213)))
+            wanted[bus / 64] |= std::uint64_t{1} << (bus % 64);
     };
     want(range.first_bus);
     for (bool again = true; again;) {
         again = false;
         for (unsigned bus = 0; bus < 256; ++bus) {
             const std::uint64_t bit = std::uint64_t{1} << (bus % 64);
-            if ((wanted[bus / 64] & bit) == 0 || (visited[bus / 64] & bit) != 0) continue;
+            if ((wanted[bus / 64] & bit) == 0 || ((visited[bus / 64] & bit) != 0 && !mutant(214))) continue;
             visited[bus / 64] |= bit;
             again = true;
             for (unsigned slot = 0; slot < 32; ++slot) {
@@ -50,10 +53,10 @@ Result<> PciBus::scan(PciPlatform& platform, const Range& range, const PciListen
                     const PciAddress address{range.segment, static_cast<std::uint8_t>(bus), static_cast<std::uint8_t>(slot),
                                              static_cast<std::uint8_t>(number)};
                     const PciFunction function{platform, address};
-                    if (function.vendor() == 0xffff) continue;
+                    if (function.vendor() == 0xffff && !mutant(215)) continue;
                     const std::uint8_t header = function.header_type();
-                    if (number == 0 && (header & kMultiFunction) != 0) functions = 8;
-                    if ((header & 0x7f) == kBridge) want(function.read(kSecondaryBus, 1));
+                    if (number == 0 && ((header & kMultiFunction) != 0 || mutant(216))) functions = 8;
+                    if ((header & 0x7f) == kBridge || mutant(217)) want(function.read(kSecondaryBus, 1));
                     look(platform, address, listener);
                 }
             }
@@ -67,7 +70,7 @@ Result<> PciBus::scan(PciPlatform& platform, const Range& range, const PciListen
         }
         const PciAddress address = known_[i].address;
         known_[i] = known_[--known_count_];
-        if (listener.removed != nullptr) listener.removed(listener.context, address);
+        if (listener.removed != nullptr || mutant(218)) listener.removed(listener.context, address);
     }
     if (overflow_) return fail(Error::out_of_memory);
     return {};

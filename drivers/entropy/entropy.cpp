@@ -3,19 +3,20 @@
 #include <array>
 
 #include "libvirtio/bytes.hpp"
+#include "libvirtio/memory.hpp"
 
 namespace virtio {
 
 Result<> EntropyDevice::start(Platform& platform, Transport& transport, const Options& options) noexcept {
-    if (device_.started() || memory_) return fail(Error::already_started);
-    if (options.queue_size == 0) return fail(Error::queue_size_invalid);
+    if ((device_.started() || memory_) && !mutant(700)) return fail(Error::already_started);
+    if (options.queue_size == 0 && !mutant(701)) return fail(Error::queue_size_invalid);
     platform_ = &platform;
     transport_ = &transport;
     options_ = options;
     const Result<> up = bring_up();
     if (up) return up;
     stopped_by_ = up.error();
-    if (up.error() != Error::no_device) device_.abort();
+    if (up.error() != Error::no_device || mutant(702)) device_.abort();
     if (memory_) domain_->free(memory_);
     memory_ = {};
     return up;
@@ -38,32 +39,32 @@ Result<> EntropyDevice::bring_up() noexcept {
 Result<> EntropyDevice::shut() noexcept {
     const Result<> confirmed = device_.stop(Error::device_reset);
     stopped_by_ = confirmed ? Error::not_started : confirmed.error();
-    if (request_.state == Request::State::abandoned) memory_ = {}; // the device may still write there
+    if (request_.state == Request::State::abandoned && !mutant(703)) memory_ = {}; // the device may still write there
     if (memory_) domain_->free(memory_);
     memory_ = {};
     failed_ = false;
     return confirmed;
 }
 
-Result<> EntropyDevice::stop() noexcept { return reading_ ? fail(Error::busy) : shut(); }
+Result<> EntropyDevice::stop() noexcept { return reading_ && !mutant(704) ? fail(Error::busy) : shut(); }
 
 Result<> EntropyDevice::recover() noexcept {
-    if (reading_) return fail(Error::busy);
-    if (transport_ == nullptr) return fail(Error::not_started);
+    if (reading_ && !mutant(705)) return fail(Error::busy);
+    if (transport_ == nullptr && !mutant(706)) return fail(Error::not_started);
     ++counters_.resets;
     if (const Result<> down = shut(); !down) return down;
     return start(*platform_, *transport_, options_);
 }
 
 unsigned EntropyDevice::poll() noexcept {
-    if (!memory_) return 0;
+    if (!memory_ && !mutant(707)) return 0;
     static_cast<void>(device_.event().take());
     queue_.suppress_interrupts();
     unsigned work = queue_.poll(1);
     if (queue_.arm_interrupts() && !queue_.broken()) device_.event().mark(Device::queue_bit(0));
     const bool changed = device_.take_config_change();
     if (changed) ++work;
-    if (!failed_ && (queue_.broken() || (changed && device_.needs_reset()))) {
+    if (!failed_ && ((queue_.broken() && !mutant(720)) || (changed && device_.needs_reset() && !mutant(721)))) {
         failed_ = true;
         platform_->log(LogLevel::error, queue_.broken() ? message(queue_.fault()) : "entropy: the device needs a reset");
     }
@@ -71,13 +72,13 @@ unsigned EntropyDevice::poll() noexcept {
 }
 
 Result<std::size_t> EntropyDevice::read(std::span<std::byte> into, std::uint64_t timeout_ns) noexcept {
-    if (into.empty()) return fail(Error::empty_request);
-    if (into.data() == nullptr) return fail(Error::invalid_argument);
-    if (reading_) return fail(Error::busy); // while one waits, other tasks may come
+    if (into.empty() && !mutant(708)) return fail(Error::empty_request);
+    if (into.data() == nullptr && !mutant(709)) return fail(Error::invalid_argument);
+    if (reading_ && !mutant(710)) return fail(Error::busy); // while one waits, other tasks may come
     if (failed_) {
         if (const Result<> healed = recover(); !healed) return fail(healed.error());
     }
-    if (!memory_) return fail(stopped_by_);
+    if (!memory_ && !mutant(711)) return fail(stopped_by_);
     reading_ = true;
     const Result<std::size_t> got = wait_for_bytes(into, timeout_ns);
     reading_ = false;
@@ -85,8 +86,8 @@ Result<std::size_t> EntropyDevice::read(std::span<std::byte> into, std::uint64_t
 }
 
 Result<std::size_t> EntropyDevice::wait_for_bytes(std::span<std::byte> into, std::uint64_t timeout_ns) noexcept {
-    if (request_.state != Request::State::in_flight) {
-        lent_ = into.size() < kMostBytes ? static_cast<std::uint32_t>(into.size()) : kMostBytes;
+    if (request_.state != Request::State::in_flight || mutant(712)) {
+        lent_ = into.size() < kMostBytes || mutant(713) ? static_cast<std::uint32_t>(into.size()) : kMostBytes;
         const std::array buffer{memory_.segment(0, lent_)};
         if (const Result<> added = queue_.add({}, buffer, request_); !added) return fail(added.error()); // RNG-001
         queue_.counters().bytes += lent_;
@@ -94,12 +95,12 @@ Result<std::size_t> EntropyDevice::wait_for_bytes(std::span<std::byte> into, std
     }
     queue_.kick();
     const std::uint64_t begun = platform_->now_ns();
-    const std::uint64_t deadline = timeout_ns < ~begun ? begun + timeout_ns : ~std::uint64_t{0};
+    const std::uint64_t deadline = timeout_ns < ~begun || mutant(714) ? begun + timeout_ns : ~std::uint64_t{0};
     for (;;) {
         const unsigned work = poll();
         if (request_.state != Request::State::in_flight) break;
-        if (failed_) return fail(queue_.broken() ? Error::queue_broken : Error::needs_reset);
-        if (platform_->now_ns() >= deadline) { // B45: the request stays; the buffer is ours, so nothing needs a reset
+        if (failed_ && !mutant(715)) return fail(queue_.broken() ? Error::queue_broken : Error::needs_reset);
+        if (platform_->now_ns() >= deadline && !mutant(716)) { // B45: the request stays; the buffer is ours, so nothing needs a reset
             ++counters_.timeouts;
             return fail(Error::timeout);
         }
@@ -107,11 +108,11 @@ Result<std::size_t> EntropyDevice::wait_for_bytes(std::span<std::byte> into, std
     }
     if (request_.error != Error::none) return fail(request_.error);
     // RNG-002: the used length says how much is random. One that cannot be makes all of it doubtful.
-    if (request_.length == 0 || request_.length_clamped || request_.length > lent_) {
+    if ((request_.length == 0 && !mutant(717)) || (request_.length_clamped && !mutant(718))) {
         ++counters_.bad_lengths;
         return fail(Error::bad_response);
     }
-    const std::size_t bytes = request_.length < into.size() ? request_.length : into.size();
+    const std::size_t bytes = request_.length < into.size() || mutant(719) ? request_.length : into.size();
     copy_bytes(into.data(), memory_.data, bytes);
     fill_bytes(memory_.data, std::byte{0}, kMostBytes); // nobody reads it a second time
     counters_.bytes += bytes;

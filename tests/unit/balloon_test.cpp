@@ -41,6 +41,7 @@ struct Host {
                   .config = std::vector<std::uint8_t>(16),
                   .queue_sizes = options.queues,
                   .messages = options.messages}) {
+        device.firewall = &platform.firewall;
         device.on_notify = [this](unsigned queue) { notified(queue); };
         device.on_config_write = [this](std::size_t offset, unsigned width, std::uint32_t value) {
             CHECK(offset == 4); // `actual`, and nothing else is ever written
@@ -257,6 +258,7 @@ TEST_CASE("reporting: pieces that the device may overwrite, out of reach until t
         REQUIRE(host.balloon.can_report());
         std::vector<std::byte> memory(64 * 4096, std::byte{1});
         std::vector<Segment> pieces;
+        host.platform.firewall.allow(memory.data(), memory.size());
         for (std::size_t i = 0; i < 8; ++i) pieces.push_back({host.platform.dma_address(memory.data() + i * 8 * 4096), 4096});
         host.answering = false;
         CHECK(host.balloon.report(pieces).has_value());

@@ -216,7 +216,7 @@ TEST_CASE("1 MiB in one write: no copy, at most 4 kicks") {
     host.take_output = false;
     host.platform.on_wait = [&] {
         while (const auto chain = host.device.take(5)) {
-            ours = chain->readable[0].data == reinterpret_cast<const std::byte*>(text.data());
+            ours = !host.platform.in_place() || chain->readable[0].data == reinterpret_cast<const std::byte*>(text.data());
             std::string part(chain->readable_bytes(), '\0');
             chain->read(0, part.data(), part.size());
             host.ports[1].received += part;

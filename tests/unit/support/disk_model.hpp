@@ -27,7 +27,10 @@ public:
     void wait(const virtio::Event& event, std::uint64_t deadline_ns) noexcept override { host_.wait(event, deadline_ns); }
     void wake() noexcept override { host_.wake(); }
     void log(virtio::LogLevel level, const char* text) noexcept override { host_.log(level, text); }
-    virtio::Result<virtio::DmaDomain*> dma_domain(const virtio::DeviceIdentity&, bool) noexcept override { return &domain_; }
+    virtio::Result<virtio::DmaDomain*> dma_domain(const virtio::DeviceIdentity&, bool) noexcept override {
+        host_.firewall.open();
+        return &domain_;
+    }
 
 private:
     class Domain final : public virtio::DmaDomain {
@@ -69,6 +72,7 @@ public:
     };
 
     explicit Disk(Options options) : direct(platform), device(describe(options)), image(static_cast<std::size_t>(options.sectors) * 512) {
+        device.firewall = &platform.firewall;
         std::mt19937_64 random(options.sectors);
         for (std::uint8_t& byte : image) byte = static_cast<std::uint8_t>(random());
         use_direct = options.direct;

@@ -1,6 +1,7 @@
 #include "tests/unit/support/fake_device.hpp"
 
 #include <algorithm>
+#include <cstdio>
 
 namespace fake {
 namespace {
@@ -27,6 +28,10 @@ std::byte* pointer(std::uint64_t address) { return reinterpret_cast<std::byte*>(
 // --- HostPlatform ---
 
 HostPlatform::~HostPlatform() {
+    if (live.empty() && firewall.lent() != 0) {
+        std::fprintf(stderr, "the driver's mistake: %zu loans were never ended\n", firewall.lent());
+        std::abort();
+    }
     for (const auto& [memory, size] : live) std::free(memory);
 }
 
@@ -50,6 +55,12 @@ void HostPlatform::dma_free(void* memory, std::size_t bytes) noexcept {
 std::size_t HostPlatform::dma_contiguous(const void* memory, std::size_t bytes) noexcept {
     if (contiguous_limit == SIZE_MAX) return bytes;
     return std::min(bytes, contiguous_limit - reinterpret_cast<std::uintptr_t>(memory) % contiguous_limit);
+}
+
+Result<virtio::DmaDomain*> HostPlatform::dma_domain(const virtio::DeviceIdentity& device, bool translated) noexcept {
+    const Result<virtio::DmaDomain*> plain = Platform::dma_domain(device, translated);
+    if (!plain) return plain;
+    return domain_.over(**plain);
 }
 
 void HostPlatform::wait(const virtio::Event& event, std::uint64_t deadline_ns) noexcept {
@@ -114,6 +125,16 @@ unsigned FakeDevice::available(unsigned index) const {
     return static_cast<std::uint16_t>(get<std::uint16_t>(queue.driver + 2) - queue.next_available);
 }
 
+void FakeDevice::inspect(const std::byte* data, std::size_t bytes, Firewall::Access access, const char* what) {
+    if (firewall == nullptr || firewall->admits(data, bytes, access)) return;
+    violation(std::string(what) + " in memory that is not lent to the device");
+}
+
+void FakeDevice::inspect(const Chain& chain) {
+    for (const Part& part : chain.readable) inspect(part.data, part.length, Firewall::Access::read, "readable part");
+    for (const Part& part : chain.writable) inspect(part.data, part.length, Firewall::Access::write, "writable part");
+}
+
 void FakeDevice::walk(Queue& queue, Chain& chain, std::uint64_t table, std::uint32_t entries, std::uint32_t index, bool indirect) {
     for (std::uint32_t steps = 0;; ++steps) {
         if (index >= entries) return violation("descriptor index outside the table");
@@ -128,6 +149,7 @@ void FakeDevice::walk(Queue& queue, Chain& chain, std::uint64_t table, std::uint
             if ((flags & kDescNext) != 0) return violation("INDIRECT and NEXT together");
             if (length == 0 || length % 16 != 0) return violation("indirect table of a bad length");
             if (length / 16 > queue.size) return violation("indirect chain longer than the queue");
+            inspect(pointer(address), length, Firewall::Access::read, "indirect table");
             return walk(queue, chain, address, length / 16, 0, true);
         }
         if (length == 0) violation("descriptor of 0 bytes");
@@ -151,6 +173,7 @@ std::optional<Chain> FakeDevice::take(unsigned index) {
     ++queue.next_available;
     walk(queue, chain, reinterpret_cast<std::uintptr_t>(queue.descriptors), queue.size, chain.head, false);
     if (chain.readable.size() + chain.writable.size() > queue.size) violation("chain longer than the queue");
+    inspect(chain);
     if (queue.kicks_wanted) want_kicks(index, true);
     return chain;
 }
@@ -347,6 +370,9 @@ Result<virtio::QueueGrant> FakeDevice::queue_enable(std::uint16_t index, const v
         grant.vector = virtio::kNoVector;
         return grant;
     }
+    inspect(pointer(setup.descriptor.value), std::size_t{16} * setup.size, Firewall::Access::write, "descriptors");
+    inspect(pointer(setup.driver.value), 4, Firewall::Access::read, "the driver's area");
+    inspect(pointer(setup.device.value), 4, Firewall::Access::write, "the device's area");
     queue.size = setup.size;
     queue.vector = setup.vector;
     queue.descriptors = pointer(setup.descriptor.value);

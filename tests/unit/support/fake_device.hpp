@@ -21,6 +21,7 @@
 #include "libvirtio/feature.hpp"
 #include "libvirtio/platform.hpp"
 #include "libvirtio/transport.hpp"
+#include "tests/unit/support/incoherent_domain.hpp"
 
 namespace fake {
 
@@ -35,6 +36,7 @@ public:
     void dma_free(void* memory, std::size_t bytes) noexcept override;
     virtio::DmaAddress dma_address(const void* memory) noexcept override { return {reinterpret_cast<std::uintptr_t>(memory)}; }
     std::size_t dma_contiguous(const void* memory, std::size_t bytes) noexcept override;
+    virtio::Result<virtio::DmaDomain*> dma_domain(const virtio::DeviceIdentity& device, bool translated) noexcept override;
     std::uint64_t now_ns() noexcept override { return clock_ns += tick_ns; }
     void wait(const virtio::Event& event, std::uint64_t deadline_ns) noexcept override;
     void wake() noexcept override { ++wakes; }
@@ -49,6 +51,12 @@ public:
     std::function<void()> on_wait; // the outside world moves while the driver sleeps
     std::vector<std::string> log_lines;
     std::map<void*, std::size_t> live; // allocations not yet freed
+    Firewall firewall;                 // what is lent to devices
+    /// Whether a device sees a caller's memory itself, not a copy of it.
+    [[nodiscard]] bool in_place() const { return domain_.in_place(); }
+
+private:
+    WatchedDomain domain_{*this, firewall};
 };
 
 struct Part {
@@ -96,6 +104,7 @@ public:
     bool drop_interrupts = false;                    // never interrupts
     std::uint16_t refuse_vector = virtio::kNoVector; // reads back "no vector" for this one
     bool generation_always_changes = false;
+    const Firewall* firewall = nullptr; // what the device is pointed at must be lent to it: a violation otherwise
 
     // --- the device's side of the rings ---
 
@@ -171,6 +180,8 @@ private:
         unsigned queue;
     };
     void violation(const std::string& what) { violations.push_back(what); }
+    void inspect(const Chain& chain);
+    void inspect(const std::byte* data, std::size_t bytes, Firewall::Access access, const char* what);
     void interrupt_if_wanted(Queue& queue, std::uint16_t old_index);
     void raise(Queue& queue);
     void notified(unsigned queue, std::uint32_t value);

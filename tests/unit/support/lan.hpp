@@ -82,6 +82,7 @@ struct Lan {
     explicit Lan(FeatureSet features = usual(), Bytes configuration = config(), std::uint16_t rx = 64, std::uint16_t tx = 64)
         : device({.type = 1, .features = features, .config = std::move(configuration), .queue_sizes = {rx, tx}}) {
         options.client = {this, &on_received, &on_transmitted, &on_link};
+        device.firewall = &platform.firewall;
     }
     ~Lan() {
         static_cast<void>(card.stop());

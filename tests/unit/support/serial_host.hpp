@@ -42,6 +42,7 @@ public:
 
     SerialHost() : SerialHost(Options{}) {}
     explicit SerialHost(const Options& options) : device{device_options(options)}, maximum(options.maximum), multiport(options.multiport) {
+        device.firewall = &platform.firewall;
         device.on_notify = [this](unsigned queue) { notified(queue); };
         if (!multiport) {
             ports[0].console = true;

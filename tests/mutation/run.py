@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""Mutation tests: switches each validation off in turn and demands that a test notices.
+
+Every check of what a device or a caller gives has a number (mutants.tsv). The program under test is built with the tests' memory
+policy, in which RINGSIDE_MUTANT=N switches check N off; it runs once per number, in a process of its own. A failed test, a crash
+or a hang kills the mutant. The test case that did it the last time (killers.tsv) is tried first, the whole program only after it.
+A mutant that lives must have its reason in survivors.tsv, and one that is listed there must live.
+
+    run.py PROGRAM                   all mutants; fails below 98 % or for a survivor without a reason
+    run.py PROGRAM --record          the same, and writes killers.tsv anew
+    run.py PROGRAM --only 17,300-399 some of them
+    run.py PROGRAM --table           says of each mutant what killed it
+"""
+import argparse
+import collections
+import concurrent.futures
+import os
+import pathlib
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from numbers_table import read_table  # noqa: E402
+
+HERE = pathlib.Path(__file__).resolve().parent
+GOAL = 0.98
+LEAST_SECONDS = 4  # of processor time; a test case gets ten times what it takes without a mutant, and never less than this
+
+Outcome = collections.namedtuple("Outcome", "how test seconds")
+
+
+def escaped(name):
+    """A test case's name as doctest's filter takes it: a comma separates, a question mark stands for any character."""
+    return "".join("?" if character in ",\\*" else character for character in name)
+
+
+def run(program, mutant, test, seconds):
+    """How the program ends with this mutant, and in which test case. Processor time is limited: a busy machine is no hang."""
+    environment = {**os.environ, "RINGSIDE_MUTANT": str(mutant)}
+    command = [program, "--abort-after=1", "--no-intro", "--no-version"] + ([f"--test-case={escaped(test)}"] if test else [])
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+    begun = time.monotonic()
+    with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                          preexec_fn=limit) as process:
+        try:
+            said = process.communicate(timeout=20 * seconds)[1]
+            hung = process.returncode in (-signal.SIGXCPU, -signal.SIGKILL)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            said = process.communicate()[1]
+            hung = True
+    lines = said.decode(errors="replace").splitlines()
+    begun_tests = [line[2:] for line in lines if line.startswith("@ ")]
+    last = begun_tests[-1] if begun_tests else ""
+    if hung:
+        how = "hangs"
+    elif process.returncode < 0 or "AddressSanitizer" in said.decode(errors="replace"):
+        how = "crashes"
+    else:
+        how = "fails" if process.returncode else "lives"
+    if test and how == "lives" and not begun_tests:
+        how = "no such test"
+    return Outcome(how, last, time.monotonic() - begun), lines
+
+
+def baseline(program):
+    """Every test case passes without a mutant: {name: seconds}."""
+    outcome, lines = run(program, 0, None, 600)
+    if outcome.how != "lives":
+        raise SystemExit(f"without a mutant the program {outcome.how} in: {outcome.test}")
+    names = [line[2:] for line in lines if line.startswith("@ ")]
+    times = [float(line[2:]) for line in lines if line.startswith("= ")]
+    return dict(zip(names, times))
+
+
+def numbers(text):
+    chosen = set()
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        chosen.update(range(int(first), int(last or first) + 1))
+    return chosen
+
+
+def hunt(program, mutant, known, times, whole):
+    """The first test case that notices, the last time's first."""
+    if known in times:
+        outcome, _ = run(program, mutant, known, max(LEAST_SECONDS, int(10 * times[known])))
+        if outcome.how in ("fails", "crashes", "hangs"):
+            return outcome
+    return run(program, mutant, None, whole)[0]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("program")
+    parser.add_argument("--record", action="store_true")
+    parser.add_argument("--table", action="store_true")
+    parser.add_argument("--only", type=numbers)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    arguments = parser.parse_args()
+    begun = time.monotonic()
+    mutants = {row[0]: row[1:] for row in read_table(HERE / "mutants.tsv", 3)}
+    reasons = dict(read_table(HERE / "survivors.tsv", 2))
+    killers = {row[0]: row[1:] for row in read_table(HERE / "killers.tsv", 3)}
+    chosen = [number for number in mutants if arguments.only is None or number in arguments.only]
+
+    times = baseline(arguments.program)
+    whole = max(30, int(4 * sum(times.values())))
+    with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
+        found = dict(zip(chosen, pool.map(
+            lambda number: hunt(arguments.program, number, killers.get(number, ("",))[0], times, whole), chosen)))
+
+    complaints = []
+    for number in chosen:
+        how, test, seconds = found[number]
+        place, guards = mutants[number]
+        if how == "lives":
+            reason = reasons.get(number)
+            print(f"{number:4} lives    {place}: {guards}: {reason or 'NO TEST NOTICES'}")
+            if reason is None:
+                complaints.append(f"mutant {number} lives and survivors.tsv gives no reason")
+        else:
+            if arguments.table:
+                print(f"{number:4} {how:8} {place}: {guards}: {test} ({seconds:.1f} s)")
+            if number in reasons:
+                complaints.append(f"mutant {number} is killed by \"{test}\": take it off survivors.tsv")
+    killed = sum(outcome.how != "lives" for outcome in found.values())
+    how_many = collections.Counter(outcome.how for outcome in found.values())
+    score = killed / len(chosen) if chosen else 0.0
+    print(f"{len(chosen)} mutants: {killed} killed ({how_many['fails']} by a failing test, {how_many['crashes']} by a crash, "
+          f"{how_many['hangs']} by a hang), {len(chosen) - killed} live; score {100 * score:.1f} %, goal {100 * GOAL:.0f} %; "
+          f"{len(times)} test cases, {time.monotonic() - begun:.0f} s")
+    if score < GOAL and arguments.only is None:
+        complaints.append("the score is below the goal")
+    if arguments.record:
+        record(killers, found)
+    for complaint in complaints:
+        print(complaint)
+    return 1 if complaints else 0
+
+
+def record(killers, found):
+    for number, outcome in found.items():
+        killers.pop(number, None)
+        if outcome.how != "lives":
+            killers[number] = (outcome.test, outcome.how)
+    lines = ["# Which test case noticed a mutant the last time, and how: it is tried first. Written by run.py --record."]
+    lines += [f"{number}\t{killers[number][0]}\t{killers[number][1]}" for number in sorted(killers)]
+    (HERE / "killers.tsv").write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
