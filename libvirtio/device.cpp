@@ -275,7 +275,7 @@ bool Device::wait(std::uint64_t deadline_ns) noexcept {
                 platform_->log(LogLevel::warning, "the device's interrupt line is dead: polling instead");
             } else {
                 ++rescues_;
-                ++queue->counters().watchdog_rescues;
+                queue->count_rescue();
             }
             event_.mark(queue_bit(queue->index()));
         }

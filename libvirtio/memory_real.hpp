@@ -45,6 +45,9 @@ using PackedMemory = PackedMemoryOf<RealAccess>;
 inline void store_table_entry(std::byte* table, std::size_t index, const Descriptor& descriptor) noexcept {
     copy_bytes(table + index * sizeof(Descriptor), &descriptor, sizeof(Descriptor));
 }
+inline void store_table_entry(std::byte* table, std::size_t index, const PackedDescriptor& descriptor) noexcept {
+    copy_bytes(table + index * sizeof(PackedDescriptor), &descriptor, sizeof(PackedDescriptor));
+}
 
 } // namespace real_memory
 } // namespace virtio

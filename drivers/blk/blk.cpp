@@ -126,7 +126,7 @@ Result<> BlockDevice::make_slots() noexcept {
         if (std::uint64_t{limits_.segment_bytes} * (entries < limits_.segments ? entries : limits_.segments) < limits_.block_size)
             return fail(Error::bad_config);
     }
-    const auto general = static_cast<std::uint16_t>(queue_.size() - 3 * preset_count_);
+    const std::uint16_t general = queue_.room(); // what presets leave
     // An indirect chain takes one descriptor, a direct one three at least.
     auto count = static_cast<std::uint16_t>(preset_count_ + (queue_.indirect_entries() >= 3 ? general : general / 3));
     const std::size_t affordable = kBounceMemory / limits_.block_size;

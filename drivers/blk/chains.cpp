@@ -47,7 +47,7 @@ Result<> BlockDevice::send(Slot& slot) noexcept {
 
 Result<> BlockDevice::send_three(Slot& slot, const Segment& data) noexcept {
     const bool device_writes = slot.operation == BlockOperation::in || slot.operation == BlockOperation::get_id;
-    queue_.counters().bytes += data.length;
+    queue_.count_bytes(data.length);
     if (slot.index < preset_count_) [[likely]]
         return queue_.add_preset(slot.index, data, device_writes, slot);
     const std::array parts{header_segment(slot), data, status_segment(slot)};
@@ -152,7 +152,7 @@ Result<> BlockDevice::send_parts(Slot& slot, std::span<Segment> parts, std::size
     if (count == 1) {
         added = send_three(slot, parts[1]);
     } else {
-        for (std::size_t i = 1; i <= count; ++i) queue_.counters().bytes += parts[i].length;
+        for (std::size_t i = 1; i <= count; ++i) queue_.count_bytes(parts[i].length);
         parts[0] = header_segment(slot);
         parts[count + 1] = status_segment(slot);
         const std::size_t readable = slot.operation == BlockOperation::in ? 1 : count + 1;

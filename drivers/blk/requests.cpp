@@ -64,7 +64,7 @@ Result<> BlockDevice::one(BlockRequest& request, BlockOperation operation, std::
         if (!added) [[unlikely]]
             return refuse(added.error());
         free_preset_ = slot.next_free;
-        queue_.counters().bytes += bytes;
+        queue_.count_bytes(bytes);
         ++(device_writes ? counters_.reads : counters_.writes);
         request.bytes = 0;
         request.error = Error::none;
@@ -196,7 +196,7 @@ Result<> BlockDevice::submit(BlockRequest& request, BlockOperation operation, st
     const bool one_segment = pieces == nullptr && operation != BlockOperation::flush;
     Slot* slot = take_slot(one_segment ? SlotKind::preset : SlotKind::general);
     if (slot == nullptr) [[unlikely]] {
-        ++queue_.counters().ring_full;
+        queue_.count_ring_full();
         return fail(Error::ring_full);
     }
     slot->complete = &BlockDevice::chain_done;
@@ -286,7 +286,7 @@ void BlockDevice::finish(Slot& slot, Error error) noexcept {
     BlockRequest& request = *slot.owner;
     if (error != Error::none) [[unlikely]] {
         ++counters_.failed;
-        ++queue_.counters().errors;
+        queue_.count_error();
     } else if (slot.operation == BlockOperation::in) {
         counters_.bytes_read += request.bytes;
     } else if (slot.operation == BlockOperation::out) {

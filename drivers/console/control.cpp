@@ -55,7 +55,7 @@ void ConsoleDevice::control_received(Request& request) noexcept {
     // Copied once, so that the device cannot change it under our checks; `length` is at most what was lent.
     std::array<std::byte, kControlBytes> message;
     copy_bytes(message.data(), console.control_receive_memory_.data + std::size_t{index} * kControlBytes, slot.length);
-    console.control_receive_.counters().bytes += slot.length;
+    console.control_receive_.count_bytes(slot.length);
     const std::uint32_t length = slot.length; // QEMU claims the whole of a name that did not fit
     static_cast<void>(console.lend_control(index));
     console.handle(message.data(), length);
@@ -152,7 +152,7 @@ bool ConsoleDevice::send_control(std::uint32_t id, ConsoleEvent event, std::uint
     ControlSlot& slot = control_transmit_slots_[index];
     slot.ready = event == ConsoleEvent::port_ready;
     if (!control_transmit_.add({&segment, 1}, {}, slot)) return false;
-    control_transmit_.counters().bytes += sizeof message;
+    control_transmit_.count_bytes(sizeof message);
     control_free_ = static_cast<std::uint16_t>(control_free_ & ~(1u << index));
     if (slot.ready) ++readies_in_flight_;
     return true;

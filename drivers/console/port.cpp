@@ -179,7 +179,7 @@ void ConsolePort::received(Request& request) noexcept {
     port.filled_[(port.filled_first_ + port.filled_count_) % kReceiveSlots] = static_cast<std::uint8_t>(index);
     ++port.filled_count_;
     port.counters_.received += slot.length;
-    port.receive_.counters().bytes += slot.length;
+    port.receive_.count_bytes(slot.length);
 }
 
 bool ConsolePort::collect() noexcept {
@@ -247,7 +247,7 @@ void ConsolePort::lend_open_slot() noexcept {
     slot.epoch = host_epoch_;
     slot.bytes = fill_;
     if (transmit_.add({&segment, 1}, {}, slot)) { // CONS-002
-        transmit_.counters().bytes += fill_;
+        transmit_.count_bytes(fill_);
         open_slot_ = kNoSlot;
         fill_ = 0;
         ++under_way_;
@@ -465,7 +465,7 @@ void ConsolePort::large_transmitted(Request& request) noexcept {
     write.next += bytes;
     write.rest -= bytes;
     port.counters_.sent += bytes;
-    port.transmit_.counters().bytes += bytes;
+    port.transmit_.count_bytes(bytes);
     if (write.rest == 0) return port.end_large(Error::none);
     port.submit_large();
 }

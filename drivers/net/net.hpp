@@ -238,7 +238,7 @@ private:
     void count(std::size_t length) noexcept {
         ++counters_.transmitted_frames;
         counters_.transmitted_bytes += length;
-        transmit_.counters().bytes += length;
+        transmit_.count_bytes(length);
     }
     [[nodiscard]] static NetHeader header_for(const std::optional<ChecksumRequest>& checksum) noexcept;
     void reclaim_if_short() noexcept;

@@ -106,7 +106,7 @@ inline void NetDevice::hand_up(std::span<const NetPiece> pieces, const NetHeader
     }
     ++counters_.received_frames;
     counters_.received_bytes += length;
-    receive_.counters().bytes += length;
+    receive_.count_bytes(length);
     for (const NetPiece& piece : pieces) pool_[piece.token].lent = true;
     client.received(client.context, frame);
 }

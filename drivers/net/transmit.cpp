@@ -136,7 +136,7 @@ Result<> NetDevice::transmit(std::span<const std::byte> frame, std::optional<Che
     TransmitSlot* slot = take(free_copies_);
     if (slot == nullptr) {
         if (copy_slots_ == 0) return fail(Error::unsupported_request);
-        ++transmit_.counters().ring_full;
+        transmit_.count_ring_full();
         return fail(Error::ring_full);
     }
     const std::size_t offset = std::size_t{copy_stride_} * slot->index;
@@ -168,7 +168,7 @@ Result<> NetDevice::transmit(const NetTransmit& frame) noexcept {
     TransmitSlot* slot = take(free_);
     if (slot == nullptr) slot = take(free_copies_);
     if (slot == nullptr) {
-        ++transmit_.counters().ring_full;
+        transmit_.count_ring_full();
         return fail(Error::ring_full);
     }
     slot->mapped = 0;
