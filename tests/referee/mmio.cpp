@@ -328,6 +328,7 @@ void MmioDevice::write_ready(std::uint32_t value) {
     if (its->reset_asked) {
         judge_.violated(Clause::mmio_023, index, "QueueReady is written while QueueReset reads 1");
         its->reset_asked = false;
+        its->was_reset = true; // too early, but meant as a second start
     }
     if (its->was_reset) {
         judge_.hold((its->programmed & its->at_first) == its->at_first, Clause::reset_004, index,

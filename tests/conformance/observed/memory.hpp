@@ -60,8 +60,9 @@ struct ObservedAccess {
 using SplitMemory = SplitMemoryOf<ObservedAccess>;
 using PackedMemory = PackedMemoryOf<ObservedAccess>;
 
-inline void store_table_entry(std::byte* table, std::size_t index, const Descriptor& descriptor) noexcept {
-    copy_bytes(table + index * sizeof(Descriptor), &descriptor, sizeof(Descriptor));
+/// Of either kind of ring: Descriptor or PackedDescriptor.
+template<class Entry> inline void store_table_entry(std::byte* table, std::size_t index, const Entry& entry) noexcept {
+    copy_bytes(table + index * sizeof(Entry), &entry, sizeof(Entry));
     ObservedAccess::stored(SharedWord::table_entry, static_cast<std::uint16_t>(index));
 }
 
