@@ -108,6 +108,10 @@ inline void store_table_entry(std::byte* table, std::size_t index, const Descrip
     ++probe().accesses;
     copy_bytes(table + index * sizeof(Descriptor), &descriptor, sizeof(Descriptor));
 }
+inline void store_table_entry(std::byte* table, std::size_t index, const PackedDescriptor& descriptor) noexcept {
+    ++probe().accesses;
+    copy_bytes(table + index * sizeof(PackedDescriptor), &descriptor, sizeof(PackedDescriptor));
+}
 
 } // namespace test_memory
 } // namespace virtio
