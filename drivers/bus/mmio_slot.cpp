@@ -10,7 +10,7 @@ namespace {
 /// Takes a number (0x hexadecimal, leading 0 octal, else decimal) and, where allowed, its suffix off the front of `text`.
 Result<std::uint64_t> take_number(std::string_view& text, bool suffix) noexcept {
     unsigned base = 10;
-    if (text.starts_with("0x") || text.starts_with("0X")) {
+    if (text.size() >= 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
         base = 16;
         text.remove_prefix(2);
     } else if (text.size() > 1 && text[0] == '0') {

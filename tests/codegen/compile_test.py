@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """libvirtio and the drivers compile for a processor without a warning, by CMake as in somebody else's project, and need nothing but the
-few functions that every compiler expects: compile_test.py ARCH gcc|clang FOLDER"""
+few functions that every compiler expects: compile_test.py ARCH gcc|clang LEVEL FOLDER"""
 
 import re
 import subprocess
@@ -17,8 +17,8 @@ ALLOWED = r"mem(cpy|move|set|cmp)|__cxa_pure_virtual"
 OWN_LIBRARY = {"x86_64": "", "aarch64": "", "riscv64": r"|__c[lt]z[sd]i2|__popcountdi2", "armv7": r"|__aeabi_(mem\w+|u?l(div|cmp|mul)\w*|u?idiv\w*|l[al]s[lr])"}
 
 
-def main(arch, compiler, folder):
-    output = cross.build_libraries(arch, compiler, "-Os", folder)
+def main(arch, compiler, level, folder):
+    output = cross.build_libraries(arch, compiler, level, folder)
     if "warning:" in output:
         print(output)
         return 1

@@ -6,14 +6,12 @@
 #include <cstdint>
 
 #include "libvirtio/doorbell.hpp"
+#include "libvirtio/ring/packed.hpp"
 #include "libvirtio/ring/split.hpp"
 
+#include "libvirtio/ring/packed.cpp"
 #include "libvirtio/ring/ring.cpp"
 #include "libvirtio/ring/split.cpp"
-#if __has_include("libvirtio/ring/packed.cpp")
-#include "libvirtio/ring/packed.cpp"
-#define PACKED
-#endif
 
 namespace {
 
@@ -106,9 +104,7 @@ template<class Ring, class Memory> struct Side {
 };
 
 Side<virtio::SplitRing, virtio::SplitMemory> split;
-#ifdef PACKED
 Side<virtio::PackedRing, virtio::PackedMemory> packed;
-#endif
 
 } // namespace
 
@@ -117,10 +113,8 @@ extern "C" {
 void probe_split_setup(std::uintptr_t bits) { split.set_up(probe_split_memory, bits); }
 void probe_split_send() { split.send(); }
 void probe_split_receive() { split.receive(); }
-#ifdef PACKED
 void probe_packed_setup(std::uintptr_t bits) { packed.set_up(probe_packed_memory, bits); }
 void probe_packed_send() { packed.send(); }
 void probe_packed_receive() { packed.receive(); }
-#endif
 
 } // extern "C"

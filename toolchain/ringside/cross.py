@@ -17,23 +17,23 @@ from .paths import ROOT
 @dataclass(frozen=True)
 class Processor:
     gnu: str                                    # prefix of the GNU tools
-    package: str                                # that holds the compiler
     clang: str                                  # --target
     flags: tuple = field(default=())            # of both compilers
     gcc_flags: tuple = field(default=())
 
 
 PROCESSORS = {
-    "x86_64": Processor("x86_64-linux-gnu", "g++-x86-64-linux-gnu", "x86_64-unknown-none-elf", ("-mno-red-zone", "-fcf-protection=none")),
+    "x86_64": Processor("x86_64-linux-gnu", "x86_64-unknown-none-elf", ("-mno-red-zone", "-fcf-protection=none")),
     # Atomic operations in place: the distribution's GCC would call functions of libgcc for them.
-    "aarch64": Processor("aarch64-linux-gnu", "g++-aarch64-linux-gnu", "aarch64-none-elf", ("-mno-outline-atomics",)),
-    "riscv64": Processor("riscv64-linux-gnu", "g++-riscv64-linux-gnu", "riscv64-unknown-elf",
+    "aarch64": Processor("aarch64-linux-gnu", "aarch64-none-elf", ("-mno-outline-atomics",)),
+    "riscv64": Processor("riscv64-linux-gnu", "riscv64-unknown-elf",
                          ("-march=rv64gc", "-mabi=lp64d", "-mcmodel=medany")),
     # No notes about how GCC 7 changed the passing of arguments.
-    "armv7": Processor("arm-none-eabi", "gcc-arm-none-eabi", "armv7a-none-eabi", ("-march=armv7-a", "-mthumb", "-mfloat-abi=soft"),
+    "armv7": Processor("arm-none-eabi", "armv7a-none-eabi", ("-march=armv7-a", "-mthumb", "-mfloat-abi=soft"),
                        ("-Wno-psabi",)),
 }
 COMPILERS = ("gcc", "clang")
+PACKAGES = ["g++-aarch64-linux-gnu", "g++-riscv64-linux-gnu", "gcc-arm-none-eabi"]
 CLANG = "clang++-19"
 
 
@@ -73,10 +73,10 @@ def flags(arch, compiler, optimisation):
     return words
 
 
-def compile_command(arch, compiler, optimisation, source, target, extra=()):
-    """One file of the repository's own."""
+def compile_command(arch, compiler, optimisation, source, target, extra=(), root=ROOT):
+    """One file of the repository's own, or of another copy of it."""
     return [program(arch, compiler), "-std=c++23", "-nostdinc++", *flags(arch, compiler, optimisation), "-Wall", "-Wextra", "-Wconversion", "-Wshadow",
-            "-Werror", *extra, f"-I{ROOT}", f"-I{ROOT}/arch/{arch}/include", "-c", str(source), "-o", str(target)]
+            "-Werror", *extra, f"-I{root}", f"-I{root}/arch/{arch}/include", "-c", str(source), "-o", str(target)]
 
 
 def build_libraries(arch, compiler, optimisation, folder, source=ROOT, targets=()):
