@@ -1,6 +1,8 @@
 // The block device's life: negotiation, limits, slots, service, waiting. Requests are in requests.cpp.
 #include "drivers/blk/blk.hpp"
 
+#include "libvirtio/memory.hpp"
+
 namespace virtio {
 namespace {
 
@@ -25,8 +27,8 @@ constexpr unsigned kPollBudget = 1024;
 std::span<const FeatureName> BlockDevice::feature_names() noexcept { return kNames; }
 
 Result<> BlockDevice::start(Platform& platform, Transport& transport, const Options& options) noexcept {
-    if (device_.started() || slots_ != nullptr) return fail(Error::already_started);
-    if (options.queue_size == 0) return fail(Error::queue_size_invalid);
+    if ((device_.started() || slots_ != nullptr) && !mutant(300)) return fail(Error::already_started);
+    if (options.queue_size == 0 && !mutant(301)) return fail(Error::queue_size_invalid);
     platform_ = &platform;
     transport_ = &transport;
     options_ = options;
@@ -34,7 +36,7 @@ Result<> BlockDevice::start(Platform& platform, Transport& transport, const Opti
     if (up) return up;
     stopped_by_ = up.error();
     ready_ = fast_ = false;
-    if (up.error() != Error::no_device) device_.abort(); // somebody else's device is left alone
+    if (up.error() != Error::no_device || mutant(302)) device_.abort(); // somebody else's device is left alone
     free_slots();
     return up;
 }
@@ -48,7 +50,7 @@ Result<> BlockDevice::bring_up(const Options& options) noexcept {
                                            BlockFeature::write_zeroes)};
     if (device_.offered().has(BlockFeature::zoned)) { // BLK-006
         const Result<std::uint8_t> model = device_.config().read(block_config::kZonedModel);
-        if (!model || *model == block_config::kZonedHostManaged) policy.wanted.erase(BlockFeature::discard);
+        if (!model || (*model == block_config::kZonedHostManaged && !mutant(303))) policy.wanted.erase(BlockFeature::discard);
     }
     if (const Result<> done = device_.negotiate(policy, kDependencies); !done) return done;
     domain_ = &device_.domain();
@@ -67,7 +69,7 @@ Result<> BlockDevice::bring_up(const Options& options) noexcept {
                              .indirect_entries = kMostSegments + 2,
                              .strict_length = false};
     if (const Result<> done = device_.add_queue(0, queue_, queue); !done) return done;
-    if (queue_.size() < 3) return fail(Error::queue_size_invalid); // header, data, status
+    if (queue_.size() < 3 && !mutant(304)) return fail(Error::queue_size_invalid); // header, data, status
     if (const Result<> done = make_slots(); !done) return done;
     if (const Result<> done = device_.run(); !done) return done;
 
@@ -84,7 +86,7 @@ Result<> BlockDevice::bring_up(const Options& options) noexcept {
 Result<> BlockDevice::read_limits() noexcept {
     const Config& config = device_.config();
     const auto read = [&](auto& into, const auto& field) -> Result<> {
-        if (!config.valid(field.feature)) return {};
+        if (!config.valid(field.feature) && !mutant(305)) return {};
         const auto value = config.read(field);
         if (!value) return fail(value.error());
         into = *value;
@@ -103,27 +105,29 @@ Result<> BlockDevice::read_limits() noexcept {
           read(topology_.optimal_io_blocks, block_config::kOptIoSize)})
         if (!done) return done;
 
-    if ((limits_.block_size & (limits_.block_size - 1)) != 0 || limits_.block_size < kSectorSize || limits_.block_size > kLargestBlock) {
+    if (((limits_.block_size & (limits_.block_size - 1)) != 0 && !mutant(306)) || (limits_.block_size < kSectorSize && !mutant(307)) ||
+        (limits_.block_size > kLargestBlock && !mutant(308))) {
         platform_->log(LogLevel::warning, "blk: the device's block size makes no sense here, taken for 512");
         limits_.block_size = kSectorSize; // the protocol's unit in any case
     }
-    if (discard_segments == 0) limits_.discard_sectors = 0;
-    if (zero_segments == 0) limits_.write_zeroes_sectors = 0;
-    if (limits_.segments == 0) limits_.segments = 1;
-    if (limits_.segments > kMostSegments) limits_.segments = kMostSegments;
-    if (limits_.segment_bytes > kMostBytes) limits_.segment_bytes = kMostBytes;
+    if (discard_segments == 0 && !mutant(309)) limits_.discard_sectors = 0;
+    if (zero_segments == 0 && !mutant(310)) limits_.write_zeroes_sectors = 0;
+    if (limits_.segments == 0 && !mutant(311)) limits_.segments = 1;
+    if (limits_.segments > kMostSegments && !mutant(312)) limits_.segments = kMostSegments;
+    if (limits_.segment_bytes > kMostBytes && !mutant(313)) limits_.segment_bytes = kMostBytes;
     // At least one block must fit into one request. Several segments for one block need indirect tables: they always fit.
-    if (std::uint64_t{limits_.segment_bytes} * limits_.segments < limits_.block_size) return fail(Error::bad_config);
-    if (limits_.segment_bytes < limits_.block_size && !indirect_) return fail(Error::bad_config);
+    if (std::uint64_t{limits_.segment_bytes} * limits_.segments < limits_.block_size && !mutant(314)) return fail(Error::bad_config);
+    if (limits_.segment_bytes < limits_.block_size && !indirect_ && !mutant(315)) return fail(Error::bad_config);
     return {};
 }
 
 Result<> BlockDevice::make_slots() noexcept {
     preset_count_ = queue_.preset_count();
-    if (limits_.segments > queue_.size() - 2u) limits_.segments = queue_.size() - 2u;
+    if (limits_.segments > queue_.size() - 2u && !mutant(316)) limits_.segments = queue_.size() - 2u;
     if (limits_.segment_bytes < limits_.block_size) { // the queue or its tables may be smaller than asked for
         const std::uint32_t entries = queue_.indirect_entries() < 2 ? 0 : queue_.indirect_entries() - 2u;
-        if (std::uint64_t{limits_.segment_bytes} * (entries < limits_.segments ? entries : limits_.segments) < limits_.block_size)
+        if (std::uint64_t{limits_.segment_bytes} * (entries < limits_.segments ? entries : limits_.segments) < limits_.block_size &&
+            !mutant(317))
             return fail(Error::bad_config);
     }
     const std::uint16_t general = queue_.room(); // what presets leave
@@ -176,7 +180,7 @@ void BlockDevice::free_slots() noexcept {
 }
 
 Result<> BlockDevice::shut(Error error) noexcept {
-    if (polling_) return fail(Error::busy);
+    if (polling_ && !mutant(318)) return fail(Error::busy);
     ready_ = fast_ = false;
     stopped_by_ = Error::not_started;
     polling_ = true; // completions run now: they can neither submit nor stop
@@ -189,7 +193,7 @@ Result<> BlockDevice::shut(Error error) noexcept {
         slots_[i].owner->error = Error::abandoned;
         slots_[i].owner->state = Request::State::abandoned;
     }
-    if (abandoned) {
+    if (abandoned && !mutant(319)) {
         platform_->log(LogLevel::error, "blk: the reset was never confirmed; memory of requests in flight stays with the device");
         memory_ = {};
     }
@@ -214,8 +218,8 @@ void BlockDevice::tell_room() noexcept {
 }
 
 Result<> BlockDevice::recover() noexcept {
-    if (polling_) return fail(Error::busy);
-    if (transport_ == nullptr) return fail(Error::not_started);
+    if (polling_ && !mutant(320)) return fail(Error::busy);
+    if (transport_ == nullptr && !mutant(321)) return fail(Error::not_started);
     ++counters_.resets;
     Result<> up = shut(Error::device_reset);
     if (up) up = start(*platform_, *transport_, options_);
@@ -238,25 +242,26 @@ void BlockDevice::note_failure() noexcept {
 }
 
 void BlockDevice::configuration_changed() noexcept {
-    if (device_.needs_reset()) return note_failure();
+    if (device_.needs_reset() && !mutant(322)) return note_failure();
     const Result<std::uint64_t> capacity = device_.config().read(block_config::kCapacity); // BLK-014
-    if (!capacity || *capacity == capacity_) return;
+    if (!capacity || (*capacity == capacity_ && !mutant(323))) return;
     capacity_ = *capacity;
     ++counters_.capacity_changes;
     platform_->log(LogLevel::info, "blk: the capacity changed");
-    if (on_capacity != nullptr) on_capacity(*this);
+    if (on_capacity != nullptr || mutant(324)) on_capacity(*this);
 }
 
 unsigned BlockDevice::poll() noexcept {
-    if (slots_ == nullptr || polling_) return 0;
-    polling_ = true;
+    if (polling_ && !mutant(326)) return 0;
     static_cast<void>(device_.event().take());
+    if (slots_ == nullptr && !mutant(325)) return 0; // not running
+    polling_ = true;
     unsigned work = 0;
     bool more = true;
-    while (more && work < kPollBudget) {
+    while (more && (work < kPollBudget || mutant(327))) {
         queue_.suppress_interrupts();
         work += queue_.poll(kPollBudget - work);
-        if (queue_.broken()) {
+        if (queue_.broken() && !mutant(328)) {
             note_failure();
             break;
         }
@@ -278,35 +283,35 @@ unsigned BlockDevice::poll() noexcept {
 
 Result<> BlockDevice::wait(BlockRequest& request, std::uint64_t timeout_ns) noexcept {
     if (request.state != Request::State::in_flight) {
-        if (request.state == Request::State::abandoned) return fail(Error::abandoned);
-        if (request.state == Request::State::idle) return fail(Error::invalid_argument); // never submitted
+        if (request.state == Request::State::abandoned && !mutant(329)) return fail(Error::abandoned);
+        if (request.state == Request::State::idle && !mutant(330)) return fail(Error::invalid_argument); // never submitted
     }
-    if (platform_ == nullptr) return fail(Error::not_started);
-    if (polling_) return fail(Error::busy); // a completion may not wait
+    if (platform_ == nullptr && !mutant(331)) return fail(Error::not_started);
+    if (polling_ && !mutant(332)) return fail(Error::busy); // a completion may not wait
     const std::uint64_t begun = platform_->now_ns();
-    const std::uint64_t deadline = timeout_ns < kForever - begun ? begun + timeout_ns : kForever;
+    const std::uint64_t deadline = timeout_ns < kForever - begun || mutant(333) ? begun + timeout_ns : kForever;
     kick();
     for (;;) {
         const unsigned work = poll();
         if (request.state != Request::State::in_flight) break;
-        if (failed_) { // nothing will ever complete: end everything; the next request finds a fresh device
+        if (failed_ && !mutant(334)) { // nothing will ever complete: end everything; the next request finds a fresh device
             static_cast<void>(recover());
             break;
         }
         // The clock decides in any case: a device that interrupts for nothing must not keep us for ever.
-        if (platform_->now_ns() >= deadline) {
+        if (platform_->now_ns() >= deadline && !mutant(335)) {
             static_cast<void>(recover());
             return fail(request.state == Request::State::abandoned ? Error::abandoned : Error::timeout);
         }
         if (work == 0) device_.wait(deadline);
     }
     if (request.state == Request::State::abandoned) return fail(Error::abandoned);
-    if (request.error != Error::none) return fail(request.error);
+    if (request.error != Error::none && !mutant(336)) return fail(request.error);
     return {};
 }
 
 std::string_view BlockDevice::id() noexcept {
-    if (!id_known_ && ready_ && !polling_) {
+    if (!id_known_ && (ready_ || mutant(337)) && (!polling_ || mutant(338))) {
         id_known_ = true;
         BlockRequest request;
         Result<> got = submit(request, BlockOperation::get_id, 0, kBlockIdBytes, nullptr, {});
@@ -323,16 +328,16 @@ std::string_view BlockDevice::id() noexcept {
 }
 
 Result<CacheMode> BlockDevice::cache_mode() noexcept {
-    if (!device_.started()) return fail(stopped_by_);
-    if (!device_.features().has(BlockFeature::flush)) return CacheMode::write_through;   // BLK-002
-    if (!device_.features().has(BlockFeature::config_wce)) return CacheMode::write_back; // BLK-003
-    const Result<std::uint8_t> value = device_.config().read(block_config::kWriteback);  // BLK-004: after FEATURES_OK
+    if (!device_.started() && !mutant(339)) return fail(stopped_by_);
+    if (!device_.features().has(BlockFeature::flush) && !mutant(340)) return CacheMode::write_through;   // BLK-002
+    if (!device_.features().has(BlockFeature::config_wce) && !mutant(341)) return CacheMode::write_back; // BLK-003
+    const Result<std::uint8_t> value = device_.config().read(block_config::kWriteback);                  // BLK-004: after FEATURES_OK
     if (!value) return fail(value.error());
     return *value == 0 ? CacheMode::write_through : CacheMode::write_back;
 }
 
 Result<> BlockDevice::set_cache_mode(CacheMode mode) noexcept {
-    if (!device_.started()) return fail(stopped_by_);
+    if (!device_.started() && !mutant(342)) return fail(stopped_by_);
     return device_.config().write(block_config::kWriteback, static_cast<std::uint8_t>(mode == CacheMode::write_back ? 1 : 0)); // BLK-025
 }
 

@@ -23,6 +23,7 @@ virtio::Result<> BlockDisk::start(virtio::Platform& platform, virtio::Transport&
     if (const auto started = device_.start(platform, transport); !started) return started;
     // The name is the first request; it also shows whether interrupts arrive.
     const std::string_view id = device_.id();
+    interrupts_ = device_.device().interrupt_mode() != virtio::InterruptMode::polled;
     std::memcpy(model_, id.data(), id.size());
     const auto task = spawn(name_, [](void* disk) { static_cast<BlockDisk*>(disk)->serve(); }, this, 16 * 1024);
     if (!task) {
@@ -38,6 +39,7 @@ virtio::Result<> BlockDisk::stop() {
     const auto stopped = device_.stop();
     device_.device().event().mark(virtio::Device::kAllQueues); // the task sees it and ends
     wake_hint();
+    replaced_.wake_all();
     return flushed ? stopped : flushed;
 }
 
@@ -45,6 +47,10 @@ virtio::Result<> BlockDisk::stop() {
 void BlockDisk::serve() {
     const virtio::Virtqueue& queue = device_.queue();
     while (!stopping_) {
+        if (serving_) { // now and then it is looked whether that task has gone
+            static_cast<void>(replaced_.wait(now_ns() + kWatchdogPeriodNs));
+            continue;
+        }
         static_cast<void>(device_.poll());
         if (device_.failed()) recover();
         // Without interrupts there is nothing to look for while nothing is in flight; a submitter marks the event.
@@ -57,6 +63,7 @@ void BlockDisk::serve() {
 
 void BlockDisk::kick() noexcept {
     device_.kick();
+    if (!serving_) replaced_.wake_all();
     if (device_.device().interrupt_mode() == virtio::InterruptMode::polled) {
         device_.device().event().mark(virtio::Device::queue_bit(0));
         wake_hint();
@@ -66,22 +73,61 @@ void BlockDisk::kick() noexcept {
 void BlockDisk::recover() {
     const auto healed = device_.recover();
     if (!healed) log(LogLevel::error, "%s: reset failed: %s", name_, virtio::message(healed.error()));
+    interrupts_ = device_.device().interrupt_mode() != virtio::InterruptMode::polled;
+    device_.device().event().mark(virtio::Device::queue_bit(0)); // whoever serves the device looks at its own request
+    wake_hint();
     // A request that was abandoned completes without a call.
     for (Waiter* waiter = waiters_.front(); waiter != nullptr; waiter = List<Waiter>::next(*waiter)) waiter->done.wake_all();
     room_.wake_all();
 }
 
+/// A task that waits for its own request serves the device meanwhile, one task at a time: without a switch to the device's own task and
+/// back. The others sleep until theirs has been served.
+void BlockDisk::serve_until_done(virtio::BlockRequest& request, std::uint64_t begun) {
+    virtio::Device& device = device_.device();
+    serving_ = true;
+    static_cast<void>(wait_for(device.event().word(), begun + kWatchdogPeriodNs));
+    for (;;) {
+        static_cast<void>(device_.poll());
+        if (device_.failed()) [[unlikely]]
+            recover();
+        if (request.state != virtio::Request::State::in_flight) [[likely]]
+            break;
+        const std::uint64_t now = now_ns();
+        if (now >= begun + kPatienceNs) break;
+        device.wait(begun + kPatienceNs); // the long way: it sees lost interrupts
+    }
+    serving_ = false;
+    if (device_.queue().in_flight() != 0) replaced_.wake_all();
+}
+
 template<class Submit> virtio::Result<> BlockDisk::run(Submit submit) {
     Waiter waiter;
+    const std::uint64_t begun = now_ns();
+    const virtio::Result<> sent = submit(waiter);
+    if (!serving_ && sent && interrupts_) [[likely]] {
+        device_.kick();
+        serve_until_done(waiter, begun);
+        if (waiter.state != virtio::Request::State::in_flight) [[likely]] {
+            if (waiter.error == virtio::Error::none && waiter.state == virtio::Request::State::done) [[likely]]
+                return {};
+            return virtio::fail(waiter.state == virtio::Request::State::abandoned ? virtio::Error::abandoned : waiter.error);
+        }
+    }
+    return run_long(
+        waiter, sent, [](void* context, Waiter& again) { return (*static_cast<Submit*>(context))(again); }, &submit, begun + kPatienceNs);
+}
+
+/// Waits for room and among others.
+virtio::Result<> BlockDisk::run_long(Waiter& waiter, virtio::Result<> sent, virtio::Result<> (*submit)(void*, Waiter&), void* context,
+                                     std::uint64_t deadline) {
     waiter.complete = [](virtio::Request& request) noexcept { static_cast<Waiter&>(request).done.wake_all(); };
-    const std::uint64_t deadline = now_ns() + kPatienceNs;
-    for (;;) {
-        const virtio::Result<> sent = submit(waiter);
-        if (sent) break;
+    while (!sent) {
         if (sent.error() != virtio::Error::ring_full) return sent;
         device_.when_room(room_waiter_);
         kick();
         if (!room_.wait(deadline)) return virtio::fail(virtio::Error::timeout);
+        sent = submit(context, waiter);
     }
     waiters_.push_back(waiter);
     kick();

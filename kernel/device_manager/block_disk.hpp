@@ -52,6 +52,9 @@ private:
         BlockDisk* disk = nullptr;
     };
     template<class Submit> virtio::Result<> run(Submit submit);
+    [[nodiscard]] virtio::Result<> run_long(Waiter& waiter, virtio::Result<> sent, virtio::Result<> (*submit)(void*, Waiter&),
+                                            void* context, std::uint64_t deadline);
+    void serve_until_done(virtio::BlockRequest& request, std::uint64_t begun);
     /// A device with larger blocks takes whole ones only; programs are promised sectors.
     [[nodiscard]] bool partial(std::uint64_t sector, std::size_t bytes) const noexcept;
     template<class Byte, class Use, class UsePart>
@@ -62,10 +65,13 @@ private:
     virtio::BlockDevice device_;
     List<Waiter> waiters_;
     WaitQueue room_;
-    Mutex write_mutex_; // where blocks are larger than sectors
+    WaitQueue replaced_; // the device's own task, while another one serves
+    Mutex write_mutex_;  // where blocks are larger than sectors
     Room room_waiter_;
     char name_[12] = {};
     char model_[virtio::kBlockIdBytes + 1] = {};
+    bool interrupts_ = false; // the device tells when it has done something
+    bool serving_ = false;    // a task that waits for its own request serves the device
     bool stopping_ = false;
 };
 

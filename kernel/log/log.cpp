@@ -28,6 +28,9 @@ constinit std::uint64_t announced = 0;
 
 /// Brings the sink and the waiting readers up to date, in task context.
 void follow() {
+    // Before the lines are read: what a handler adds meanwhile is news for the next call.
+    const std::uint64_t head = log_ring().head();
+    if (announced == head) return; // in the way of everybody who goes to sleep
     if (!draining && sink != nullptr) {
         draining = true;
         LogLine line;
@@ -36,8 +39,7 @@ void follow() {
         }
         draining = false;
     }
-    if (announced == log_ring().head()) return;
-    announced = log_ring().head();
+    announced = head;
     for (Follower* follower = followers.front(); follower != nullptr; follower = List<Follower>::next(*follower)) {
         follower->news.store(1, std::memory_order_relaxed);
         wake_hint();
@@ -75,6 +77,7 @@ void set_log_level(LogLevel level) noexcept { level_limit = level; }
 LogLevel log_level() noexcept { return level_limit; }
 
 void set_log_sink(LogSink new_sink, void* context) noexcept {
+    announced = 0; // the new sink has seen nothing yet
     sink = new_sink;
     sink_context = context;
 }

@@ -35,7 +35,7 @@ void Scheduler::start() {
     first_ = last_ = &boot_task_;
     tasks_ = 1;
     next_id_ = 1;
-    switched_at_ = now_ns();
+    switched_at_ = busy_ns();
 }
 
 // Blocks: [guard page][stack ...][reent][Task]. Kept ones have their guard set up already.
@@ -155,9 +155,36 @@ bool Scheduler::wait_in(List<Task>* waiters, std::uint64_t deadline) {
 
 bool Scheduler::wait_for_word(const std::atomic<std::uint32_t>& word, std::uint64_t deadline) {
     if (word.load(std::memory_order_acquire) != 0) return true;
+    if (ready_.empty() && halt_for(word, deadline)) return true;
     current_->word_ = &word;
     (void)wait_in(&words_, deadline);
     return word.load(std::memory_order_acquire) != 0;
+}
+
+/// Nobody else can run: halts under the task itself, without lists and switches. True if its word is set; anything else that happens
+/// (a hint for another word, a deadline) is left to the long way.
+bool Scheduler::halt_for(const std::atomic<std::uint32_t>& word, std::uint64_t deadline) {
+    constexpr std::uint64_t kLookAround = 64;
+    if (idle_hook_ != nullptr) idle_hook_();
+    disable_interrupts();
+    // The one hint since the last look ended the last halt here: it was for the same word, and that has been taken meanwhile. So there
+    // is nobody else to be woken.
+    const std::uint32_t hints = wake_hints.load(std::memory_order_acquire);
+    if (hints == hints_seen_ + 1 && halted_for_ == &word && word.load(std::memory_order_acquire) == 0) hints_seen_ = hints;
+    halted_for_ = nullptr;
+    if (hints != hints_seen_ || word.load(std::memory_order_acquire) != 0 || !ready_.empty() || wakeups_ % kLookAround == 0) {
+        enable_interrupts();
+        return word.load(std::memory_order_acquire) != 0;
+    }
+    const std::uint64_t others = deadlines_.earliest();
+    const std::uint64_t earliest = deadline < others ? deadline : others;
+    if (earliest != kNever || timer_armed_) arm_timer(earliest);
+    timer_armed_ = earliest != kNever;
+    enable_and_halt();
+    ++wakeups_;
+    if (word.load(std::memory_order_acquire) == 0) return false;
+    halted_for_ = &word;
+    return true;
 }
 
 void Scheduler::make_ready(Task& task) noexcept {
@@ -169,7 +196,11 @@ void Scheduler::make_ready(Task& task) noexcept {
     ready_.push_back(task);
 }
 
+bool Scheduler::hinted() const noexcept { return wake_hints.load(std::memory_order_acquire) != hints_seen_; }
+
 void Scheduler::wake_words() noexcept {
+    // Counted before the words are read: a hint in between is seen next time.
+    hints_seen_ = wake_hints.load(std::memory_order_acquire);
     Task* task = words_.front();
     while (task != nullptr) {
         Task* next = List<Task>::next(*task);
@@ -192,7 +223,7 @@ void Scheduler::switch_away() {
     Task& to = pick();
     to.state_ = TaskState::running;
     if (&to == &from) return;
-    const std::uint64_t now = now_ns();
+    const std::uint64_t now = busy_ns();
     from.run_ns_ += now - switched_at_;
     switched_at_ = now;
     ++to.switches_;
@@ -204,8 +235,7 @@ void Scheduler::switch_away() {
 
 Task& Scheduler::pick() {
     for (;;) {
-        // The flag is cleared before the words are read: an interrupt in between sets it again and is seen next time.
-        if (wake_flag.exchange(0, std::memory_order_acquire) != 0) wake_words();
+        if (hinted()) wake_words();
         wake_expired();
         if (Task* task = ready_.pop_front()) return *task;
         if (idle_hook_ != nullptr) idle_hook_();
@@ -225,11 +255,7 @@ void Scheduler::idle() {
     const std::uint64_t earliest = deadlines_.earliest();
     if (earliest != kNever || timer_armed_) arm_timer(earliest);
     timer_armed_ = earliest != kNever;
-    const std::uint64_t before = now_ns();
     enable_and_halt();
-    const std::uint64_t slept = now_ns() - before;
-    idle_ns_ += slept;
-    switched_at_ += slept; // nobody's processor time
     ++wakeups_;
 }
 
@@ -241,7 +267,7 @@ void Scheduler::for_each(void (*visit)(const Task&, void*), void* context) {
     }
 }
 
-TaskStatistics Scheduler::statistics() const noexcept { return {tasks_, cached_count_, switches_, idle_ns_, wakeups_}; }
+TaskStatistics Scheduler::statistics() const noexcept { return {tasks_, cached_count_, switches_, now_ns() - busy_ns(), wakeups_}; }
 
 // The public face.
 

@@ -37,7 +37,9 @@ private:
     [[noreturn]] static void first_steps(void* task);
     void switch_away();
     Task& pick();
+    [[nodiscard]] bool hinted() const noexcept;
     void wake_words() noexcept;
+    [[nodiscard]] bool halt_for(const std::atomic<std::uint32_t>& word, std::uint64_t deadline);
     void wake_expired() noexcept;
     void idle();
     void reap();
@@ -56,17 +58,18 @@ private:
     std::size_t cached_count_ = 0;
     std::size_t tasks_ = 0;
     std::uint32_t next_id_ = 0;
-    std::uint64_t switched_at_ = 0;
+    std::uint64_t switched_at_ = 0; // of busy_ns()
     std::uint64_t switches_ = 0;
-    std::uint64_t idle_ns_ = 0;
     std::uint64_t wakeups_ = 0;
+    std::uint32_t hints_seen_ = 0;                           // hints that the words were looked at for
+    const std::atomic<std::uint32_t>* halted_for_ = nullptr; // the word whose hint ended the last halt_for()
     bool timer_armed_ = false;
     void (*idle_hook_)() = nullptr;
 };
 
 [[nodiscard]] Scheduler& scheduler() noexcept;
 
-/// Set by wake_hint(), in handlers too; the scheduler clears it before it looks at the words.
-extern std::atomic<std::uint32_t> wake_flag;
+/// How often wake_hint() was called, in handlers too.
+extern std::atomic<std::uint32_t> wake_hints;
 
 } // namespace kernel

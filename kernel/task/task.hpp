@@ -106,8 +106,8 @@ void sleep_until(std::uint64_t deadline_ns);
 /// the handler sets the word and calls wake_hint(). The word is not cleared here.
 [[nodiscard]] bool wait_for(const std::atomic<std::uint32_t>& word, std::uint64_t deadline_ns = kNever);
 
-/// "Some word may have become non-zero": makes the scheduler look at the words again. Safe in an interrupt handler: it stores one
-/// flag, touches no list and uses general registers only.
+/// "A word may have become non-zero": makes the scheduler look at the words again. Once for each word that was set. Safe in an
+/// interrupt handler: it counts, touches no list and uses general registers only.
 void wake_hint() noexcept;
 
 /// Calls visit(const Task&, context) for every task that has not ended, oldest first. The visitor must not wait.

@@ -3,8 +3,8 @@
 
 namespace kernel {
 
-constinit std::atomic<std::uint32_t> wake_flag{0};
+constinit std::atomic<std::uint32_t> wake_hints{0};
 
-void wake_hint() noexcept { wake_flag.store(1, std::memory_order_release); }
+void wake_hint() noexcept { wake_hints.fetch_add(1, std::memory_order_release); }
 
 } // namespace kernel

@@ -105,6 +105,8 @@ virtio::Result<> start_clock() {
     return {};
 }
 
+std::uint64_t busy_ns() noexcept { return to_nanoseconds.convert(arch::read_tsc() - start_ticks - halted_ticks()); }
+
 std::int64_t wall_clock_ns() noexcept {
     if (!wall_known) {
         wall_known = true;

@@ -18,6 +18,8 @@ inline constexpr std::uint64_t kNever = ~std::uint64_t{0};
 
 /// Monotonic; 0 is the first instruction after the loader (0 all the time until start_clock()).
 [[nodiscard]] std::uint64_t now_ns() noexcept;
+/// The same without the time that the processor was halted.
+[[nodiscard]] std::uint64_t busy_ns() noexcept;
 /// UTC, nanoseconds since 1970-01-01.
 [[nodiscard]] std::int64_t wall_clock_ns() noexcept;
 

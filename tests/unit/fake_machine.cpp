@@ -37,6 +37,7 @@ using fake::machine;
 namespace kernel {
 
 std::uint64_t now_ns() noexcept { return machine().now; }
+std::uint64_t busy_ns() noexcept { return machine().now - machine().halted; }
 void arm_timer(std::uint64_t deadline) noexcept { machine().timer = deadline; }
 bool interrupts_enabled() noexcept { return machine().interrupts_enabled; }
 void enable_interrupts() noexcept { machine().interrupts_enabled = true; }
@@ -49,15 +50,18 @@ void enable_and_halt() noexcept {
     if (machine().interrupts_enabled) panic("halted with interrupts enabled: a wake-up can be lost");
     machine().interrupts_enabled = true;
     ++machine().halts;
+    const std::uint64_t before = machine().now;
+    const auto count = [&] { machine().halted += machine().now - before; };
     auto next = fake::interrupts.begin();
     const std::uint64_t interrupt = next == fake::interrupts.end() ? kNever : next->first;
     if (interrupt == kNever && machine().timer == kNever) panic("halted for ever");
     if (machine().timer < interrupt) {
         if (machine().timer > machine().now) machine().now = machine().timer;
         machine().timer = kNever;
-        return;
+        return count();
     }
     if (interrupt > machine().now) machine().now = interrupt;
+    count();
     auto handler = std::move(next->second);
     fake::interrupts.erase(next);
     handler();

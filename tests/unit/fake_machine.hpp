@@ -12,6 +12,7 @@ struct Machine {
     std::uint64_t now = 1000;
     std::uint64_t timer = ~std::uint64_t{0};
     std::uint64_t halts = 0;
+    std::uint64_t halted = 0; // nanoseconds
     std::size_t pages_out = 0;
     std::size_t pages_limit = 100'000;
     std::size_t guards = 0;
