@@ -224,12 +224,7 @@ void Queue::memory_released(std::uint64_t guest, std::size_t bytes) {
 
 Chain* Queue::State::take() {
     for (;;) {
-        if (!side->available()) {
-            // The walker judges what stands at its position even then.
-            Chain nothing;
-            if (side->take(nothing) == RingSide::Took::none) return nullptr;
-            continue;
-        }
+        side->look();
         if (idle.empty()) idle.push_back(&pool.emplace_back());
         Chain& chain = *idle.back();
         chain.readable.clear();
