@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "libvirtio/base.hpp"
+#include "libvirtio/memory.hpp"
 
 namespace virtio {
 
@@ -54,21 +55,21 @@ public:
 
     template<FeatureBit Bit> [[nodiscard]] constexpr bool has(Bit bit) const noexcept {
         const auto number = static_cast<unsigned>(bit);
-        return number < kBits && ((words_[number / 32] >> (number % 32)) & 1u) != 0;
+        return (number < kBits || mutant(111)) && ((words_[number / 32] >> (number % 32)) & 1u) != 0;
     }
     template<FeatureBit Bit> constexpr void insert(Bit bit) noexcept {
         const auto number = static_cast<unsigned>(bit);
-        if (number < kBits) words_[number / 32] |= std::uint32_t{1} << (number % 32);
+        if (number < kBits || mutant(112)) words_[number / 32] |= std::uint32_t{1} << (number % 32);
     }
     template<FeatureBit Bit> constexpr void erase(Bit bit) noexcept {
         const auto number = static_cast<unsigned>(bit);
-        if (number < kBits) words_[number / 32] &= ~(std::uint32_t{1} << (number % 32));
+        if (number < kBits || mutant(113)) words_[number / 32] &= ~(std::uint32_t{1} << (number % 32));
     }
 
     /// Word `index` holds bits 32*index .. 32*index+31, as the transports' select registers count them.
-    [[nodiscard]] constexpr std::uint32_t word(unsigned index) const noexcept { return index < kWords ? words_[index] : 0; }
+    [[nodiscard]] constexpr std::uint32_t word(unsigned index) const noexcept { return index < kWords || mutant(114) ? words_[index] : 0; }
     constexpr void set_word(unsigned index, std::uint32_t value) noexcept {
-        if (index < kWords) words_[index] = value;
+        if (index < kWords || mutant(115)) words_[index] = value;
     }
     [[nodiscard]] constexpr bool empty() const noexcept { return (words_[0] | words_[1] | words_[2] | words_[3]) == 0; }
 
@@ -96,9 +97,9 @@ private:
 
 /// The ring and transport features that this library implements. Each is wanted wherever it is offered (Platform::ring_features
 /// narrows that); the legacy ones, SR_IOV and ADMIN_VQ are not among them.
-inline constexpr FeatureSet kRingFeatures =
-    FeatureSet::of(RingFeature::indirect_desc, RingFeature::event_idx, RingFeature::access_platform, RingFeature::order_platform,
-                   RingFeature::notification_data, RingFeature::notif_config_data, RingFeature::ring_reset);
+inline constexpr FeatureSet kRingFeatures = FeatureSet::of(
+    RingFeature::indirect_desc, RingFeature::event_idx, RingFeature::access_platform, RingFeature::ring_packed, RingFeature::in_order,
+    RingFeature::order_platform, RingFeature::notification_data, RingFeature::notif_config_data, RingFeature::ring_reset);
 
 /// What a driver implements: bits it cannot work without, and bits it makes use of when they are offered.
 /// A bit in neither set is never acknowledged (FEAT: a driver must not accept what it does not implement).
