@@ -62,7 +62,7 @@ TEST_CASE("indices and wrap counters that jump") {
     table.reap();
     CHECK(table.ring.fault() != nullptr);
     // The wrong wrap counter looks like nothing at all, until the right one comes.
-    for (const std::uint64_t value : {0, 1}) {
+    for (const std::uint64_t value : {0u, 1u}) {
         Table wrong{feature::kRingPacked, {.lies = {{.kind = LieKind::wrong_wrap, .when = 0, .value = value}}}};
         wrong.submit();
         wrong.kick();

@@ -1,6 +1,7 @@
 #include "tests/referee/machine.hpp"
 
 #include <atomic>
+#include <cstdio>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -22,7 +23,10 @@ struct Machine::State {
           access{this,          read_function,     write_function,   step_function,   memory.data(), memory.address(),
                  memory.size(), allocate_function, release_function, connect_function} {
         // A printed line replays the run: seed and script come from the environment where it is set.
-        if (auto replayed = Script{.seed = options.seed}.or_environment(); replayed) {
+        const auto replayed = Script{.seed = options.seed}.or_environment();
+        if (!replayed) {
+            std::fprintf(stderr, "RINGSIDE_REFEREE is ignored: %s\n", replayed.error().c_str());
+        } else {
             overriding = *replayed != Script{.seed = options.seed};
             replay = *replayed;
             options.seed = replay.seed;
@@ -110,7 +114,8 @@ struct Machine::State {
     }
 
     Mmio& add(std::uint64_t address, Device device, std::shared_ptr<Disk> disk) {
-        if (overriding) device.script = replay;
+        // The line names the first device's script; what else there is follows from the seed.
+        if (overriding && devices.empty()) device.script = replay;
         Script shown = device.script;
         shown.seed = options.seed;
         if (judge.replay().empty()) judge.set_replay(shown.text());
