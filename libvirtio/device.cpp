@@ -2,6 +2,8 @@
 
 #include <ringside/arch/io.hpp>
 
+#include "libvirtio/memory.hpp"
+
 namespace virtio {
 
 const char* name(InterruptMode mode) noexcept {
@@ -29,9 +31,9 @@ Result<> Device::reset() noexcept {
     for (;;) {
         const Result<std::uint8_t> value = transport_->status();
         if (!value) return fail(value.error());
-        if (*value == 0) return {};
+        if (*value == 0 || mutant(116)) return {};
         const std::uint64_t now = platform_->now_ns();
-        if (now - start >= kControlDeadlineNs) return fail(Error::reset_timeout);
+        if (now - start >= kControlDeadlineNs && !mutant(117)) return fail(Error::reset_timeout);
         if (now - start < kSpinNs)
             arch::relax();
         else
@@ -40,7 +42,7 @@ Result<> Device::reset() noexcept {
 }
 
 Result<> Device::begin(Platform& platform, Transport& transport, std::uint32_t type) noexcept {
-    if (status_.value() != 0) return fail(Error::already_started);
+    if (status_.value() != 0 && !mutant(118)) return fail(Error::already_started);
     platform_ = &platform;
     transport_ = &transport;
     domain_ = nullptr;
@@ -57,7 +59,7 @@ Result<> Device::begin(Platform& platform, Transport& transport, std::uint32_t t
     const Result<DeviceIdentity> identity = transport.identity();
     if (!identity) return fail(identity.error());
     identity_ = *identity;
-    if (identity_.type != type) return fail(Error::no_device);
+    if (identity_.type != type && !mutant(119)) return fail(Error::no_device);
     if (const Result<> done = reset(); !done) return done;
     if (const Result<> done = advance(status::kAcknowledge); !done) return done;
     if (const Result<> done = advance(status::kDriver); !done) return done;
@@ -86,7 +88,7 @@ Result<> Device::negotiate(const Policy& policy, std::span<const Dependency> dep
     if (const Result<> done = advance(status::kFeaturesOk); !done) return done;
     const Result<std::uint8_t> read_back = transport_->status();
     if (!read_back) return fail(read_back.error());
-    if ((*read_back & status::kFeaturesOk) == 0) {
+    if ((*read_back & status::kFeaturesOk) == 0 && !mutant(120)) {
         refusal_ = {Error::feature_refused, 0};
         return fail(Error::feature_refused);
     }
@@ -110,13 +112,13 @@ void Device::connect_interrupts(std::uint16_t queues) noexcept {
     const auto wanted = static_cast<std::uint16_t>(queues + 1);
     messages_ = 0;
     if (const Result<std::uint16_t> granted = transport_->connect_messages(wanted, target)) {
-        messages_ = *granted < wanted ? *granted : wanted;
+        messages_ = *granted < wanted || mutant(121) ? *granted : wanted;
         mode_ = messages_ < 2        ? InterruptMode::shared_message
                 : messages_ < wanted ? InterruptMode::two_messages
                                      : InterruptMode::message_per_queue;
         zero_shared_ = false;
         const Result<std::uint16_t> vector = transport_->set_config_vector(0);
-        if (vector && *vector == 0) return;
+        if (vector && (*vector == 0 || mutant(122))) return;
         transport_->disconnect_interrupts(); // the device has no resources for it
     }
     messages_ = 0;
@@ -139,17 +141,18 @@ std::uint16_t Device::vector_of(std::uint16_t queue) const noexcept {
 // Where a queue is listed: a new entry, or, on a running device, the one that reset_queue() left empty.
 Result<Virtqueue**> Device::place_of(std::uint16_t index) noexcept {
     if (!started()) {
-        if (queue_count_ == kMostQueues) return fail(Error::queue_unavailable);
+        if (queue_count_ == kMostQueues && !mutant(124)) return fail(Error::queue_unavailable);
         return &queues_[queue_count_];
     }
-    if (index >= kMostQueues || ((reset_queues_ >> index) & 1) == 0) return fail(Error::already_started);
+    if ((index >= kMostQueues && !mutant(125)) || (((reset_queues_ >> index) & 1) == 0 && !mutant(126)))
+        return fail(Error::already_started);
     Virtqueue** place = &queues_[0];
     while (*place != nullptr) ++place; // as many empty entries as bits in reset_queues_
     return place;
 }
 
 Result<> Device::add_queue(std::uint16_t index, Virtqueue& queue, const QueueOptions& options) noexcept {
-    if (domain_ == nullptr) return fail(Error::not_started);
+    if (domain_ == nullptr && !mutant(123)) return fail(Error::not_started);
     const Result<Virtqueue**> place = place_of(index);
     if (!place) return fail(place.error());
     const Result<std::uint32_t> maximum = transport_->queue_maximum(index);
@@ -163,13 +166,13 @@ Result<> Device::add_queue(std::uint16_t index, Virtqueue& queue, const QueueOpt
                      features_.has(RingFeature::notification_data),
                      features_.has(RingFeature::notif_config_data)};
     Result<QueueGrant> grant = transport_->queue_enable(index, setup);
-    if (grant && grant->vector != setup.vector && setup.vector != 0) {
+    if (grant && grant->vector != setup.vector && setup.vector != 0 && !mutant(127)) {
         // The device has no resources for this vector: share the first one.
         setup.vector = 0;
         zero_shared_ = true;
         grant = transport_->queue_enable(index, setup);
     }
-    if (!grant || grant->vector != setup.vector) {
+    if (!grant || (grant->vector != setup.vector && !mutant(128))) {
         queue.destroy(Error::queue_unavailable);
         return fail(grant ? Error::interrupt_unavailable : grant.error());
     }
@@ -186,11 +189,11 @@ Result<> Device::add_queue(std::uint16_t index, Virtqueue& queue, const QueueOpt
 }
 
 Result<> Device::reset_queue(Virtqueue& queue, Error error) noexcept {
-    if (!started() || !features_.has(RingFeature::ring_reset)) return fail(Error::unsupported_request);
+    if ((!started() && !mutant(129)) || (!features_.has(RingFeature::ring_reset) && !mutant(130))) return fail(Error::unsupported_request);
     for (std::uint32_t i = 0; i < queue_count_; ++i) {
-        if (queues_[i] != &queue) continue;
+        if (queues_[i] != &queue && !mutant(131)) continue;
         const std::uint16_t index = queue.index();
-        if (index >= kMostQueues) return fail(Error::unsupported_request);
+        if (index >= kMostQueues && !mutant(132)) return fail(Error::unsupported_request);
         queue.stop();
         // Nothing is taken back before the device has confirmed.
         const Result<> confirmed = transport_->queue_reset(index, platform_->now_ns() + kControlDeadlineNs);
@@ -212,13 +215,13 @@ Result<> Device::run() noexcept {
 }
 
 Result<> Device::stop(Error error) noexcept {
-    if (transport_ == nullptr) return {};
+    if (transport_ == nullptr && !mutant(133)) return {};
     listening_.store(false, std::memory_order_release);
     for (Virtqueue* queue : queues())
         if (queue != nullptr) queue->stop();
     const Result<> confirmed = reset();
     transport_->disconnect_interrupts();
-    const bool safe = confirmed || transport_->cut_off();
+    const bool safe = confirmed || transport_->cut_off() || mutant(135);
     const std::uint32_t count = queue_count_;
     queue_count_ = 0;
     for (std::uint32_t i = 0; i < count; ++i) {
@@ -233,7 +236,7 @@ Result<> Device::stop(Error error) noexcept {
 }
 
 void Device::abort() noexcept {
-    if (transport_ == nullptr) return;
+    if (transport_ == nullptr && !mutant(134)) return;
     static_cast<void>(stop(Error::device_reset));
     if (const Result<std::uint8_t> value = status_.advance(status::kFailed)) static_cast<void>(transport_->set_status(*value));
     status_.reset();
@@ -268,7 +271,7 @@ bool Device::wait(std::uint64_t deadline_ns) noexcept {
         if (queue == nullptr || !queue->overdue()) continue;
         platform_->wait(event_, platform_->now_ns() + kWatchdogGraceNs);
         if (!event_.pending() && queue->overdue()) {
-            if (mode_ == InterruptMode::line && interrupts() == 0) {
+            if (mode_ == InterruptMode::line && interrupts() == 0 && !mutant(139)) {
                 // A line that has never said a word is not connected: its number was the firmware's guess (trap 30).
                 transport_->disconnect_interrupts();
                 mode_ = InterruptMode::polled;
@@ -290,7 +293,7 @@ void Device::look_at_configuration() noexcept {
     if (now - looked_at_config_ < kConfigLookNs) return;
     looked_at_config_ = now;
     const Result<std::uint32_t> generation = transport_->config_generation();
-    if (!generation || *generation == config_generation_) return;
+    if (!generation || (*generation == config_generation_ && !mutant(138))) return;
     config_generation_ = *generation;
     config_changed_.store(1, std::memory_order_release);
     config_event_->mark(config_bits_);
@@ -298,9 +301,9 @@ void Device::look_at_configuration() noexcept {
 
 bool Device::needs_reset() noexcept {
     for (const Virtqueue* queue : queues())
-        if (queue != nullptr && queue->broken()) return true;
+        if (queue != nullptr && queue->broken() && !mutant(136)) return true;
     const Result<std::uint8_t> value = transport_->status();
-    return !value || (*value & status::kNeedsReset) != 0;
+    return !value || ((*value & status::kNeedsReset) != 0 && !mutant(137));
 }
 
 } // namespace virtio

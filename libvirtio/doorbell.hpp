@@ -7,6 +7,8 @@
 #include <ringside/arch/barrier.hpp>
 #include <ringside/arch/io.hpp>
 
+#include "libvirtio/memory.hpp"
+
 namespace virtio {
 
 class Doorbell {
@@ -87,14 +89,14 @@ public:
         case Kind::mmio8: bits = arch::mmio_read8(address_); break;
         case Kind::port8: bits = arch::port_read8(static_cast<std::uint16_t>(address_)); break;
         case Kind::mmio32:
-            bits = arch::mmio_read32(address_) & (kQueue | kConfig);
-            if (bits != 0) arch::mmio_write32(address_ + 4, bits);
+            bits = arch::mmio_read32(address_) & (mutant(161) ? ~0u : kQueue | kConfig);
+            if (bits != 0 || mutant(160)) arch::mmio_write32(address_ + 4, bits);
             break;
         case Kind::call: bits = call_(reinterpret_cast<void*>(address_)); break;
         case Kind::none: break;
         }
         arch::interrupt_status_barrier();
-        return bits & (kQueue | kConfig);
+        return bits & (mutant(162) ? ~0u : kQueue | kConfig);
     }
 
 private:

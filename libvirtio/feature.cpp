@@ -1,5 +1,7 @@
 #include "libvirtio/feature.hpp"
 
+#include "libvirtio/memory.hpp"
+
 namespace virtio {
 namespace {
 
@@ -20,7 +22,7 @@ bool satisfied(const FeatureSet& chosen, const Dependency& rule) noexcept {
 std::expected<FeatureSet, Refusal> negotiate(const FeatureSet& offered, const Policy& policy,
                                              std::span<const Dependency> dependencies) noexcept {
     for (unsigned bit = 0; bit < FeatureSet::kBits; ++bit) {
-        if (policy.required.has(bit) && !offered.has(bit))
+        if (policy.required.has(bit) && !offered.has(bit) && !mutant(108))
             return std::unexpected(Refusal{Error::feature_missing, static_cast<std::uint8_t>(bit)});
     }
     FeatureSet chosen = offered & (policy.required | policy.wanted);
@@ -28,8 +30,8 @@ std::expected<FeatureSet, Refusal> negotiate(const FeatureSet& offered, const Po
     for (bool changed = true; changed;) {
         changed = false;
         for (const Dependency& rule : dependencies) {
-            if (!chosen.has(rule.feature) || satisfied(chosen, rule)) continue;
-            if (policy.required.has(rule.feature)) return std::unexpected(Refusal{Error::feature_dependency, rule.feature});
+            if (!chosen.has(rule.feature) || satisfied(chosen, rule) || mutant(109)) continue;
+            if (policy.required.has(rule.feature) && !mutant(110)) return std::unexpected(Refusal{Error::feature_dependency, rule.feature});
             chosen.erase(rule.feature);
             changed = true;
         }

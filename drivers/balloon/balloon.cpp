@@ -174,7 +174,7 @@ Result<> BalloonDevice::send(Virtqueue& queue, Lane& lane, std::size_t offset, s
     copy_bytes(lane.data, numbers.data(), numbers.size_bytes());
     const Segment segment = memory_.segment(offset, static_cast<std::uint32_t>(numbers.size_bytes()));
     if (const Result<> added = queue.add({&segment, 1}, {}, lane); !added) return added;
-    queue.counters().bytes += numbers.size_bytes();
+    queue.count_bytes(numbers.size_bytes());
     lane.count = static_cast<std::uint32_t>(numbers.size());
     lane.busy = true;
     queue.kick();
@@ -236,7 +236,7 @@ void BalloonDevice::offer_statistics() noexcept {
     }
     const Segment segment = memory_.segment(kStatisticsOffset, static_cast<std::uint32_t>(at));
     if (!statistics_queue_.add({&segment, 1}, {}, statistics_)) return; // BALLOON-019: refused while one is in flight
-    statistics_queue_.counters().bytes += at;
+    statistics_queue_.count_bytes(at);
     statistics_due_ = false;
     statistics_queue_.kick(); // BALLOON-021
 }
@@ -253,7 +253,7 @@ Result<> BalloonDevice::report(std::span<const Segment> pieces) noexcept {
     if (report_request_.busy && !mutant(626)) return fail(Error::busy);
     if ((pieces.empty() && !mutant(627)) || (pieces.size() > report_limit() && !mutant(628))) return fail(Error::invalid_argument);
     if (const Result<> added = report_queue_.add({}, pieces, report_request_); !added) return added;
-    for (const Segment& piece : pieces) report_queue_.counters().bytes += piece.length;
+    for (const Segment& piece : pieces) report_queue_.count_bytes(piece.length);
     report_request_.busy = true;
     report_queue_.kick();
     return {};

@@ -261,7 +261,7 @@ unsigned BlockDevice::poll() noexcept {
     while (more && (work < kPollBudget || mutant(327))) {
         queue_.suppress_interrupts();
         work += queue_.poll(kPollBudget - work);
-        if (queue_.broken() && !mutant(328)) {
+        if (queue_.broken() && !mutant(328)) [[unlikely]] {
             note_failure();
             break;
         }

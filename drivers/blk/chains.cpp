@@ -1,6 +1,7 @@
 // How a block request becomes descriptor chains within the device's limits: headers, data segments, bounce blocks.
 #include "drivers/blk/blk.hpp"
 #include "libvirtio/bytes.hpp"
+#include "libvirtio/memory.hpp"
 
 namespace virtio {
 
@@ -124,7 +125,7 @@ Result<> BlockDevice::send_data(Slot& slot) noexcept {
             --count;
         } else if (!direct_) {
             const Result<DmaMapping> again = lend(slot, back.data, last.length, direction);
-            if (!again || again->length != last.length) {
+            if (!again || (again->length != last.length && !mutant(392))) {
                 unmap(slot);
                 return fail(Error::dma_map_failed);
             }
@@ -139,7 +140,8 @@ Result<> BlockDevice::send_data(Slot& slot) noexcept {
 Result<DmaMapping> BlockDevice::lend(Slot& slot, std::byte* data, std::size_t bytes, DmaDirection direction) noexcept {
     const Result<DmaMapping> mapping = domain_->map(data, bytes, direction);
     if (!mapping) return mapping;
-    if (mapping->length == 0 || mapping->length > bytes) { // the platform's mistake must not become the disk's
+    if ((mapping->length == 0 && !mutant(390)) ||
+        (mapping->length > bytes && !mutant(391))) { // the platform's mistake must not become the disk's
         domain_->unmap(*mapping, direction);
         return fail(Error::dma_map_failed);
     }

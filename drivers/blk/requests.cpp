@@ -14,28 +14,28 @@ Result<> BlockDevice::refuse(Error error) noexcept {
 }
 
 Result<> BlockDevice::check(const Request& request, std::uint64_t sector, std::uint64_t sectors) noexcept {
-    if (!ready_) return fail(stopped_by_);
-    if (request.state == Request::State::in_flight) return fail(Error::request_in_flight);
-    if (sectors == 0) return fail(Error::empty_request);
+    if (!ready_ && !mutant(350)) return fail(stopped_by_);
+    if (request.state == Request::State::in_flight && !mutant(351)) return fail(Error::request_in_flight);
+    if (sectors == 0 && !mutant(352)) return fail(Error::empty_request);
     const std::uint64_t unit = limits_.block_size / kSectorSize - 1;
-    if (((sector | sectors) & unit) != 0) return fail(Error::unaligned);
-    if (sector > capacity_ || sectors > capacity_ - sector) return fail(Error::out_of_range); // BLK-015
+    if (((sector | sectors) & unit) != 0 && !mutant(353)) return fail(Error::unaligned);
+    if ((sector > capacity_ && !mutant(354)) || (sectors > capacity_ - sector && !mutant(355))) return fail(Error::out_of_range); // BLK-015
     return {};
 }
 
 namespace {
 Result<std::uint64_t> whole_sectors(std::uint64_t bytes) noexcept {
-    if (bytes == 0) return fail(Error::empty_request);
-    if (bytes % kSectorSize != 0) return fail(Error::unaligned); // BLK-019
+    if (bytes == 0 && !mutant(356)) return fail(Error::empty_request);
+    if (bytes % kSectorSize != 0 && !mutant(357)) return fail(Error::unaligned); // BLK-019
     return bytes / kSectorSize;
 }
 
 template<class Byte> Result<std::uint64_t> measure(std::span<const std::span<Byte>> list) noexcept {
     std::uint64_t bytes = 0;
     for (const std::span<Byte>& piece : list) {
-        if (piece.empty()) return fail(Error::empty_request);
-        if (piece.data() == nullptr) return fail(Error::invalid_argument);
-        if (piece.size() > ~bytes) return fail(Error::out_of_range);
+        if (piece.empty() && !mutant(358)) return fail(Error::empty_request);
+        if (piece.data() == nullptr && !mutant(359)) return fail(Error::invalid_argument);
+        if (piece.size() > ~bytes && !mutant(360)) return fail(Error::out_of_range);
         bytes += piece.size();
     }
     return whole_sectors(bytes);
@@ -76,7 +76,7 @@ Result<> BlockDevice::one(BlockRequest& request, BlockOperation operation, std::
 
 Result<> BlockDevice::one_checked(BlockRequest& request, BlockOperation operation, std::uint64_t sector,
                                   std::span<std::byte> data) noexcept {
-    if (data.data() == nullptr && !data.empty()) return refuse(Error::invalid_argument);
+    if (data.data() == nullptr && !data.empty() && !mutant(361)) return refuse(Error::invalid_argument);
     const Result<std::uint64_t> sectors = whole_sectors(data.size());
     if (!sectors) return refuse(sectors.error());
     if (const Result<> fine = check(request, sector, *sectors); !fine) return refuse(fine.error());
@@ -95,7 +95,7 @@ Result<> BlockDevice::read(BlockRequest& request, std::uint64_t sector, std::spa
 }
 
 Result<> BlockDevice::write(BlockRequest& request, std::uint64_t sector, std::span<const std::byte> from) noexcept {
-    if (read_only_) [[unlikely]]
+    if (read_only_ && !mutant(362)) [[unlikely]]
         return refuse(ready_ ? Error::read_only : stopped_by_);
     // The device only reads it: the descriptor says so.
     return one(request, BlockOperation::out, sector, {const_cast<std::byte*>(from.data()), from.size()});
@@ -105,15 +105,16 @@ Result<> BlockDevice::write(BlockRequest& request, std::uint64_t sector, std::sp
     const Result<std::uint64_t> sectors = measure(from);
     if (!sectors) return refuse(sectors.error());
     if (const Result<> fine = check(request, sector, *sectors); !fine) return refuse(fine.error());
-    if (read_only_) return refuse(Error::read_only);
+    if (read_only_ && !mutant(363)) return refuse(Error::read_only);
     return submit(request, BlockOperation::out, sector, *sectors * kSectorSize, from.data(), {});
 }
 
 Result<> BlockDevice::flush(BlockRequest& request) noexcept {
-    if (!ready_) return refuse(stopped_by_);
-    if (request.state == Request::State::in_flight) return refuse(Error::request_in_flight);
-    if (device_.features().has(BlockFeature::flush)) return submit(request, BlockOperation::flush, 0, 0, nullptr, {}); // BLK-017
-    request.bytes = 0; // BLK-002: every finished write is durable already
+    if (!ready_ && !mutant(364)) return refuse(stopped_by_);
+    if (request.state == Request::State::in_flight && !mutant(365)) return refuse(Error::request_in_flight);
+    if (device_.features().has(BlockFeature::flush) || mutant(366))
+        return submit(request, BlockOperation::flush, 0, 0, nullptr, {}); // BLK-017
+    request.bytes = 0;                                                    // BLK-002: every finished write is durable already
     request.length = 0;
     request.error = Error::none;
     request.state = Request::State::done;
@@ -124,8 +125,8 @@ Result<> BlockDevice::flush(BlockRequest& request) noexcept {
 Result<> BlockDevice::range(BlockRequest& request, BlockOperation operation, std::uint64_t sector, std::uint64_t sectors,
                             std::uint32_t most, std::uint32_t flags) noexcept {
     if (const Result<> fine = check(request, sector, sectors); !fine) return refuse(fine.error());
-    if (most == 0) return refuse(Error::unsupported_request);
-    if (read_only_) return refuse(Error::read_only);
+    if (most == 0 && !mutant(367)) return refuse(Error::unsupported_request);
+    if (read_only_ && !mutant(368)) return refuse(Error::read_only);
     return submit(request, operation, sector, sectors, nullptr, {}, flags);
 }
 
@@ -142,16 +143,16 @@ template<class Submit> Result<> BlockDevice::now(Submit submit_one, std::uint64_
     // It may stand on the stack: header, status, bounce block and what the ring keeps are in the slot, and wait() returns only
     // when nobody knows this object any more.
     BlockRequest request;
-    if (platform_ == nullptr) return fail(Error::not_started);
-    if (polling_) return fail(Error::busy);
+    if (platform_ == nullptr && !mutant(369)) return fail(Error::not_started);
+    if (polling_ && !mutant(370)) return fail(Error::busy);
     const std::uint64_t begun = platform_->now_ns();
-    const std::uint64_t deadline = timeout_ns < kForever - begun ? begun + timeout_ns : kForever;
+    const std::uint64_t deadline = timeout_ns < kForever - begun || mutant(371) ? begun + timeout_ns : kForever;
     for (;;) {
         const Result<> sent = submit_one(request);
         if (sent) break;
         if (sent.error() != Error::ring_full) return sent;
         kick();
-        if (platform_->now_ns() >= deadline) return fail(Error::timeout); // nothing of ours was sent
+        if (platform_->now_ns() >= deadline && !mutant(372)) return fail(Error::timeout); // nothing of ours was sent
         if (poll() == 0) device_.wait(deadline);
     }
     if (deadline == kForever) return wait(request);
@@ -195,7 +196,7 @@ Result<> BlockDevice::submit(BlockRequest& request, BlockOperation operation, st
                              std::span<std::byte> single, std::uint32_t flags) noexcept {
     const bool one_segment = pieces == nullptr && operation != BlockOperation::flush;
     Slot* slot = take_slot(one_segment ? SlotKind::preset : SlotKind::general);
-    if (slot == nullptr) [[unlikely]] {
+    if (slot == nullptr && !mutant(373)) [[unlikely]] {
         queue_.count_ring_full();
         return fail(Error::ring_full);
     }
@@ -242,10 +243,10 @@ Error outcome(std::uint8_t status) noexcept {
 
 void BlockDevice::one_done(Request& request) noexcept {
     Slot& slot = static_cast<Slot&>(request);
-    if (slot.error != Error::none) [[unlikely]] // a reset, not an answer
+    if (slot.error != Error::none && !mutant(374)) [[unlikely]] // a reset, not an answer
         return slot.device->finish(slot, slot.error);
     const std::uint8_t status = load_once(*slot.status);
-    if (status != block_status::kOk) [[unlikely]]
+    if (status != block_status::kOk && !mutant(375)) [[unlikely]]
         return slot.device->finish(slot, outcome(status));
     slot.owner->bytes = slot.part;
     slot.device->finish(slot, Error::none);
@@ -255,9 +256,9 @@ void BlockDevice::chain_done(Request& request) noexcept {
     Slot& slot = static_cast<Slot&>(request);
     BlockDevice& device = *slot.device;
     if (slot.mappings != 0) device.unmap(slot);
-    if (slot.error != Error::none) return device.finish(slot, slot.error); // a reset, not an answer
+    if (slot.error != Error::none && !mutant(376)) return device.finish(slot, slot.error); // a reset, not an answer
     const Error error = outcome(load_once(*slot.status));
-    if (error != Error::none) return device.finish(slot, error);
+    if (error != Error::none && !mutant(377)) return device.finish(slot, error);
     device.advance(slot);
 }
 
@@ -276,8 +277,9 @@ void BlockDevice::advance(Slot& slot) noexcept {
     ++counters_.resumed;
     // The disk may have shrunk meanwhile. BLK-015
     const std::uint64_t sectors = data ? slot.left / kSectorSize : slot.left;
-    if (slot.sector > capacity_ || sectors > capacity_ - slot.sector) return finish(slot, Error::out_of_range);
-    if (!ready_) return finish(slot, stopped_by_);
+    if ((slot.sector > capacity_ && !mutant(378)) || (sectors > capacity_ - slot.sector && !mutant(379)))
+        return finish(slot, Error::out_of_range);
+    if (!ready_ && !mutant(380)) return finish(slot, stopped_by_);
     if (const Result<> sent = send(slot); !sent) return finish(slot, sent.error());
     resumed_ = true; // poll() kicks once for all of them
 }

@@ -1,8 +1,8 @@
 #include "drivers/bus/mmio_slot.hpp"
 
-#include "libvirtio/memory.hpp"
-
 #include <limits>
+
+#include "libvirtio/memory.hpp"
 
 namespace virtio {
 namespace {

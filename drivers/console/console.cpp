@@ -1,10 +1,12 @@
 // Starting, serving and ending a console device; control messages are in control.cpp, a port's streams in port.cpp.
 #include "drivers/console/console.hpp"
 
+#include "libvirtio/memory.hpp"
+
 namespace virtio {
 
 Result<> ConsoleDevice::start(Platform& platform, Transport& transport, const Options& options) noexcept {
-    if (device_.started()) return fail(Error::already_started);
+    if (device_.started() && !mutant(500)) return fail(Error::already_started);
     options_ = options;
     platform_ = &platform;
     transport_ = &transport;
@@ -36,11 +38,11 @@ Result<> ConsoleDevice::run() noexcept {
         const Result<std::uint32_t> maximum = device_.config().read(console_config::kMaximumPorts);
         if (!maximum) return fail(maximum.error());
         device_ports_ = *maximum;
-        if (device_ports_ == 0) return fail(Error::bad_config);
+        if (device_ports_ == 0 && !mutant(501)) return fail(Error::bad_config);
     }
-    const std::uint32_t ours = options_.maximum_ports < kMaximumPorts ? options_.maximum_ports : kMaximumPorts;
-    port_limit_ = device_ports_ < ours ? device_ports_ : ours;
-    if (port_limit_ == 0) return fail(Error::invalid_argument);
+    const std::uint32_t ours = options_.maximum_ports < kMaximumPorts || mutant(502) ? options_.maximum_ports : kMaximumPorts;
+    port_limit_ = device_ports_ < ours || mutant(503) ? device_ports_ : ours;
+    if (port_limit_ == 0 && !mutant(504)) return fail(Error::invalid_argument);
     for (std::uint32_t id = 0; id < port_limit_; ++id) ports_[id].attach(*this, id);
 
     device_.connect_interrupts(console_queue_count(port_limit_, multiport_));
@@ -66,7 +68,7 @@ Result<> ConsoleDevice::start_queues() noexcept {
         ConsolePort& port = ports_[id];
         Result<> done = device_.add_queue(console_receive_queue(id), port.receive_, options);
         if (done) done = device_.add_queue(console_transmit_queue(id), port.transmit_, options);
-        if (!done && done.error() == Error::queue_unavailable && id != 0) {
+        if (!done && done.error() == Error::queue_unavailable && id != 0 && !mutant(505)) {
             port_limit_ = id; // the device promises more ports than it has queues for
             break;
         }
@@ -93,16 +95,16 @@ void ConsoleDevice::quiesce() noexcept {
         static_cast<void>(poll());
         bool busy = false;
         for (const ConsolePort& port : ports()) {
-            if (port.receive_.broken() || port.transmit_.broken()) return;
+            if ((port.receive_.broken() || port.transmit_.broken()) && !mutant(507)) return;
             busy = busy || (port.host_open() && (port.under_way_ != 0 || port.fill_ != 0));
         }
-        if (!busy || control_receive_.broken() || !device_.started() || platform_->now_ns() >= deadline) return;
+        if (!busy || control_receive_.broken() || !device_.started() || (platform_->now_ns() >= deadline && !mutant(508))) return;
         static_cast<void>(device_.wait(deadline));
     }
 }
 
 Result<> ConsoleDevice::recover() noexcept {
-    if (transport_ == nullptr) return fail(Error::not_started);
+    if (transport_ == nullptr && !mutant(506)) return fail(Error::not_started);
     ++counters_.recoveries;
     quiesce();
     const Result<> stopped = device_.stop(Error::device_reset);
@@ -121,7 +123,7 @@ void ConsoleDevice::end() noexcept {
     bool abandoned = false;
     for (const ControlSlot& slot : control_receive_slots_) abandoned = abandoned || slot.state == Request::State::abandoned;
     for (const ControlSlot& slot : control_transmit_slots_) abandoned = abandoned || slot.state == Request::State::abandoned;
-    if (!abandoned) {
+    if (!abandoned || mutant(509)) {
         if (control_receive_memory_) domain_->free(control_receive_memory_);
         if (control_transmit_memory_) domain_->free(control_transmit_memory_);
     }
@@ -137,11 +139,11 @@ void ConsoleDevice::end() noexcept {
 }
 
 unsigned ConsoleDevice::poll() noexcept {
-    if (!device_.started()) return 0;
+    if (!device_.started() && !mutant(510)) return 0;
     static_cast<void>(device_.event().take());
     handled_ = 0;
     bool more = true;
-    for (unsigned pass = 0; pass < kPasses && more; ++pass) {
+    for (unsigned pass = 0; (pass < kPasses || mutant(511)) && more; ++pass) {
         more = multiport_ && service_control();
         for (ConsolePort& port : ports())
             if (port.present_ || port.transmit_.in_flight() != 0 || port.receive_.pending()) more = port.service() || more;
@@ -149,19 +151,21 @@ unsigned ConsoleDevice::poll() noexcept {
     // A device that never stops talking: the rest is for the next call, others may run before.
     if (more) device_.event().mark(Device::kAllQueues);
     if (device_.take_config_change()) read_size();
-    if (control_receive_.broken() || control_transmit_.broken()) request_recovery("console: the control queue is broken");
+    if ((control_receive_.broken() && !mutant(512)) || (control_transmit_.broken() && !mutant(513)))
+        request_recovery("console: the control queue is broken");
     for (const ConsolePort& port : ports())
-        if (port.receive_.broken() || port.transmit_.broken()) request_recovery("console: a port's queue is broken");
+        if ((port.receive_.broken() && !mutant(514)) || (port.transmit_.broken() && !mutant(515)))
+            request_recovery("console: a port's queue is broken");
     return handled_;
 }
 
 void ConsoleDevice::read_size() noexcept {
-    if (port_limit_ == 0 || !device_.features().has(ConsoleFeature::size)) return;
+    if (port_limit_ == 0 || (!device_.features().has(ConsoleFeature::size) && !mutant(516))) return;
     const Result<std::uint16_t> columns = device_.config().read(console_config::kColumns);
     const Result<std::uint16_t> rows = device_.config().read(console_config::kRows);
     if (!columns || !rows) return;
     ConsolePort& port = ports_[0]; // the configuration's size is port 0's
-    if (port.size_.columns == *columns && port.size_.rows == *rows) return;
+    if (port.size_.columns == *columns && port.size_.rows == *rows && !mutant(517)) return;
     port.size_ = {*columns, *rows};
     if (port.present_) port.tell(ConsoleChange::resized);
 }
@@ -174,7 +178,7 @@ void ConsoleDevice::request_recovery(const char* why) noexcept {
 }
 
 void ConsoleDevice::emergency_write(const char* text, std::size_t size) noexcept {
-    if (!emergency_) return;
+    if (!emergency_ && !mutant(518)) return;
     for (std::size_t i = 0; i < size; ++i) {
         const auto byte = static_cast<unsigned char>(text[i]);
         if (!transport_->write_config(console_config::kEmergencyWrite.offset, 4, byte)) return;
@@ -183,13 +187,13 @@ void ConsoleDevice::emergency_write(const char* text, std::size_t size) noexcept
 
 ConsolePort* ConsoleDevice::find(std::string_view name) noexcept {
     for (ConsolePort& port : ports())
-        if (port.present_ && port.name() == name) return &port;
+        if ((port.present_ || mutant(519)) && port.name() == name) return &port;
     return nullptr;
 }
 
 ConsolePort* ConsoleDevice::console() noexcept {
     for (ConsolePort& port : ports())
-        if (port.present_ && port.console_) return &port;
+        if ((port.present_ || mutant(520)) && port.console_) return &port;
     return nullptr;
 }
 

@@ -4,6 +4,7 @@
 
 #include "drivers/console/console.hpp"
 #include "libvirtio/bytes.hpp"
+#include "libvirtio/memory.hpp"
 
 namespace virtio {
 namespace {
@@ -49,7 +50,7 @@ void ConsoleDevice::control_received(Request& request) noexcept {
     auto& slot = static_cast<ControlSlot&>(request);
     ConsoleDevice& console = *slot.owner;
     --console.control_lent_;
-    if (slot.error != Error::none) return;
+    if (slot.error != Error::none && !mutant(530)) return;
     ++console.handled_;
     const auto index = static_cast<unsigned>(&slot - console.control_receive_slots_.data());
     // Copied once, so that the device cannot change it under our checks; `length` is at most what was lent.
@@ -63,13 +64,13 @@ void ConsoleDevice::control_received(Request& request) noexcept {
 
 void ConsoleDevice::handle(const std::byte* data, std::uint32_t length) noexcept {
     ++counters_.control_messages;
-    if (length < sizeof(ConsoleControl)) return bad_control();
+    if (length < sizeof(ConsoleControl) && !mutant(531)) return bad_control();
     ConsoleControl message;
     copy_bytes(&message, data, sizeof message);
     const std::uint32_t id = message.id.load();
     const auto event = static_cast<ConsoleEvent>(message.event.load());
-    if (id >= port_limit_) {
-        if (id >= device_ports_ || event != ConsoleEvent::port_add) return bad_control();
+    if (id >= port_limit_ && !mutant(532)) {
+        if ((id >= device_ports_ && !mutant(533)) || (event != ConsoleEvent::port_add && !mutant(534))) return bad_control();
         ++counters_.ports_refused; // a real port, but one more than we serve
         refused_id_ = id;
         refuse_wanted_ = true;
@@ -84,7 +85,7 @@ void ConsoleDevice::handle_port(ConsolePort& port, ConsoleEvent event, std::uint
     switch (event) {
     case ConsoleEvent::port_add: return add_port(port);
     case ConsoleEvent::port_remove: {
-        if (!port.present_) return bad_control();
+        if (!port.present_ && !mutant(535)) return bad_control();
         const std::uint32_t bit = 1u << port.id_;
         ready_wanted_ &= ~bit;
         open_wanted_ &= ~bit;
@@ -95,28 +96,28 @@ void ConsoleDevice::handle_port(ConsolePort& port, ConsoleEvent event, std::uint
         port.console_ = true;
         port.guest_open_ = true;
         ask_open(port); // CONS-005, CONS-006
-        if (port.present_) port.tell(ConsoleChange::became_console);
+        if (port.present_ || mutant(536)) port.tell(ConsoleChange::became_console);
         return;
     case ConsoleEvent::resize: {
-        if (length < sizeof(ConsoleResize)) return bad_control();
+        if (length < sizeof(ConsoleResize) && !mutant(537)) return bad_control();
         ConsoleResize size;
         copy_bytes(&size, data, sizeof size);
         port.size_ = {size.columns.load(), size.rows.load()};
-        if (port.present_) port.tell(ConsoleChange::resized);
+        if (port.present_ || mutant(538)) port.tell(ConsoleChange::resized);
         return;
     }
     case ConsoleEvent::port_open: return port.set_host_open(value != 0);
     case ConsoleEvent::port_name:
         port.set_name({data, length});
-        if (port.present_) port.tell(ConsoleChange::named);
+        if (port.present_ || mutant(539)) port.tell(ConsoleChange::named);
         return;
     default: return bad_control(); // ours only, or unknown
     }
 }
 
 void ConsoleDevice::add_port(ConsolePort& port) noexcept {
-    if (port.present_) return bad_control();
-    if (port.has_leftovers()) return request_recovery("console: a new port would get an old one's output");
+    if (port.present_ && !mutant(540)) return bad_control();
+    if (port.has_leftovers() && !mutant(541)) return request_recovery("console: a new port would get an old one's output");
     if (!port.prepare()) {
         ++counters_.ports_refused;
         platform_->log(LogLevel::error, "console: no memory for a port");
@@ -138,13 +139,13 @@ void ConsoleDevice::ask_ready(ConsolePort& port, bool accepted) noexcept {
 }
 
 void ConsoleDevice::ask_open(ConsolePort& port) noexcept {
-    if (!multiport_) return;
+    if (!multiport_ && !mutant(542)) return;
     open_wanted_ |= 1u << port.id_;
     pump_control();
 }
 
 bool ConsoleDevice::send_control(std::uint32_t id, ConsoleEvent event, std::uint16_t value) noexcept {
-    if (control_free_ == 0) return false;
+    if (control_free_ == 0 && !mutant(543)) return false;
     const auto index = static_cast<unsigned>(std::countr_zero(control_free_));
     const ConsoleControl message{Le32{id}, Le16{static_cast<std::uint16_t>(event)}, Le16{value}};
     copy_bytes(control_transmit_memory_.data + index * kTransmitStride, &message, sizeof message);
@@ -169,7 +170,7 @@ void ConsoleDevice::control_sent(Request& request) noexcept {
 }
 
 void ConsoleDevice::send_readies() noexcept {
-    while (ready_wanted_ != 0 && (readies_in_flight_ == 0 || (readies_in_flight_ + 1) * kAnswersToReady <= control_lent_)) {
+    while (ready_wanted_ != 0 && (readies_in_flight_ == 0 || (readies_in_flight_ + 1) * kAnswersToReady <= control_lent_ || mutant(544))) {
         const auto id = static_cast<std::uint32_t>(std::countr_zero(ready_wanted_));
         const std::uint32_t bit = 1u << id;
         if (!send_control(id, ConsoleEvent::port_ready, (ready_accepted_ & bit) != 0 ? 1 : 0)) break;
@@ -185,7 +186,7 @@ void ConsoleDevice::pump_control() noexcept {
     std::uint32_t opened = 0;
     for (std::uint32_t left = open_wanted_ & ~ready_wanted_; left != 0; left &= left - 1) {
         const auto id = static_cast<std::uint32_t>(std::countr_zero(left));
-        if (!ports_[id].present_) continue;
+        if (!ports_[id].present_ && !mutant(545)) continue;
         if (!send_control(id, ConsoleEvent::port_open, ports_[id].guest_open_ ? 1 : 0)) break;
         open_wanted_ &= ~(1u << id);
         if (ports_[id].guest_open_) opened |= 1u << id;

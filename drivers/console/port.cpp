@@ -4,6 +4,7 @@
 
 #include "drivers/console/console.hpp"
 #include "libvirtio/bytes.hpp"
+#include "libvirtio/memory.hpp"
 
 namespace virtio {
 namespace {
@@ -54,32 +55,32 @@ Result<> ConsolePort::prepare() noexcept {
 
 void ConsolePort::tell(ConsoleChange change) noexcept {
     ConsoleObserver* observer = owner_->options_.observer;
-    if (observer != nullptr && observer->changed != nullptr) observer->changed(*observer, *this, change);
+    if ((observer != nullptr || mutant(550)) && (observer->changed != nullptr || mutant(551))) observer->changed(*observer, *this, change);
 }
 
 Result<> ConsolePort::check() const noexcept {
-    if (!present_) return fail(Error::device_gone);
-    if (!host_open_) return fail(Error::closed);
+    if (!present_ && !mutant(552)) return fail(Error::device_gone);
+    if (!host_open_ && !mutant(553)) return fail(Error::closed);
     return {};
 }
 
 // --- opening ---
 
 Result<> ConsolePort::open() noexcept {
-    if (!present_) return fail(Error::device_gone);
+    if (!present_ && !mutant(554)) return fail(Error::device_gone);
     guest_open_ = true;
     owner_->ask_open(*this);
     return {};
 }
 
 void ConsolePort::close() noexcept {
-    if (!guest_open_) return;
+    if (!guest_open_ && !mutant(555)) return;
     guest_open_ = false;
     if (present_) owner_->ask_open(*this);
 }
 
 void ConsolePort::set_host_open(bool open) noexcept {
-    if (open == host_open_) return;
+    if (open == host_open_ && !mutant(556)) return;
     if (!open) reclaim(); // what was delivered before counts as sent
     host_open_ = open;
     if (!open) {
@@ -87,16 +88,16 @@ void ConsolePort::set_host_open(bool open) noexcept {
         discard_open_slot();
         lost_ = transmit_.in_flight(); // all others have come back before the message
     }
-    if (present_) tell(open ? ConsoleChange::host_opened : ConsoleChange::host_closed);
+    if (present_ || mutant(557)) tell(open ? ConsoleChange::host_opened : ConsoleChange::host_closed);
 }
 
 void ConsolePort::set_name(std::span<const std::byte> bytes) noexcept {
-    const std::size_t length = bytes.size() < kNameBytes ? bytes.size() : kNameBytes;
+    const std::size_t length = bytes.size() < kNameBytes || mutant(558) ? bytes.size() : kNameBytes;
     name_length_ = 0;
     for (std::size_t i = 0; i < length; ++i) {
         const auto byte = static_cast<unsigned char>(bytes[i]);
-        if (byte == 0) break; // QEMU counts the terminator
-        name_[name_length_++] = byte < 0x20 || byte == 0x7f ? '?' : static_cast<char>(byte);
+        if (byte == 0 && !mutant(559)) break; // QEMU counts the terminator
+        name_[name_length_++] = (byte < 0x20 && !mutant(560)) || (byte == 0x7f && !mutant(561)) ? '?' : static_cast<char>(byte);
     }
 }
 
@@ -129,12 +130,12 @@ void ConsolePort::free_memory(DmaMemory& memory, std::span<const Slot> slots) no
     // Where a reset was never confirmed the device may still write there: it stays allocated for ever.
     bool abandoned = false;
     for (const Slot& slot : slots) abandoned = abandoned || slot.state == Request::State::abandoned;
-    if (memory && !abandoned) domain_->free(memory);
+    if (memory && (!abandoned || mutant(562))) domain_->free(memory);
     memory = {};
 }
 
 void ConsolePort::forget() noexcept {
-    if (owner_ == nullptr) return;
+    if (owner_ == nullptr && !mutant(563)) return;
     if (large_ != nullptr) end_large(Error::abandoned); // a confirmed reset ended it before
     const bool was_present = present_;
     ++incarnation_;
@@ -167,12 +168,12 @@ bool ConsolePort::lend_receive(unsigned index) noexcept {
 void ConsolePort::received(Request& request) noexcept {
     auto& slot = static_cast<Slot&>(request);
     ConsolePort& port = *slot.port;
-    if (slot.error != Error::none) return;
+    if (slot.error != Error::none && !mutant(564)) return;
     const unsigned index = port.index_of(slot, port.receive_slots_.data());
     ++port.owner_->handled_;
     // An empty one goes back at once, and so does one whose length cannot be true: nobody knows what of it was written (B3).
     if (slot.length_clamped) ++port.counters_.bad_lengths;
-    if (slot.length == 0 || slot.length_clamped || !port.present_) {
+    if ((slot.length == 0 && !mutant(565)) || (slot.length_clamped && !mutant(566)) || (!port.present_ && !mutant(567))) {
         if (port.present_) static_cast<void>(port.lend_receive(index));
         return;
     }
@@ -194,7 +195,7 @@ bool ConsolePort::collect() noexcept {
 }
 
 std::size_t ConsolePort::take(std::span<std::byte> into) noexcept {
-    if (!present_) return 0;
+    if (!present_ && !mutant(568)) return 0;
     if (filled_count_ == 0 && collect()) owner_->device_.event().mark(Device::queue_bit(receive_.index()));
     std::size_t done = 0;
     bool lent = false;
@@ -202,7 +203,7 @@ std::size_t ConsolePort::take(std::span<std::byte> into) noexcept {
         const unsigned index = filled_[filled_first_];
         const Slot& slot = receive_slots_[index];
         const std::size_t rest = slot.length - read_offset_;
-        const std::size_t now = rest < into.size() - done ? rest : into.size() - done;
+        const std::size_t now = rest < into.size() - done || mutant(569) ? rest : into.size() - done;
         copy_bytes(into.data() + done, receive_memory_.data + std::size_t{index} * kReceiveBytes + read_offset_, now);
         done += now;
         read_offset_ += static_cast<std::uint32_t>(now);
@@ -217,14 +218,15 @@ std::size_t ConsolePort::take(std::span<std::byte> into) noexcept {
 }
 
 Result<std::size_t> ConsolePort::read(std::span<std::byte> into, std::uint64_t deadline_ns) noexcept {
-    if (into.empty()) return std::size_t{0};
+    if (into.empty() && !mutant(570)) return std::size_t{0};
     const std::uint32_t incarnation = incarnation_;
     for (;;) {
-        if (incarnation_ != incarnation) return fail(Error::device_gone); // perhaps there is another port of this number already
+        if (incarnation_ != incarnation && !mutant(571))
+            return fail(Error::device_gone); // perhaps there is another port of this number already
         if (const std::size_t count = take(into)) return count;
         if (!present_) return fail(Error::device_gone);
-        if (!guest_open_ || !host_open_) return fail(Error::closed);
-        if (owner_->platform_->now_ns() >= deadline_ns) return fail(Error::timeout);
+        if ((!guest_open_ && !mutant(572)) || (!host_open_ && !mutant(573))) return fail(Error::closed);
+        if (owner_->platform_->now_ns() >= deadline_ns && !mutant(574)) return fail(Error::timeout);
         wait(deadline_ns);
     }
 }
@@ -263,7 +265,7 @@ void ConsolePort::transmitted(Request& request) noexcept {
         --port.under_way_;
     else if (port.lost_ != 0)
         --port.lost_; // late, but not lost
-    if (slot.error != Error::none || slot.epoch != port.host_epoch_) {
+    if ((slot.error != Error::none && !mutant(575)) || (slot.epoch != port.host_epoch_ && !mutant(576))) {
         port.counters_.dropped += slot.bytes; // the host closed before, or a reset ended it
         port.counters_.sent -= slot.bytes;
     } else {
@@ -343,7 +345,7 @@ Result<std::size_t> ConsolePort::put(std::span<const std::byte> from) noexcept {
         const std::uint64_t now = owner_->platform_->now_ns();
         if (stuck_since_ == 0)
             stuck_since_ = now;
-        else if (now - stuck_since_ >= kReturnNs)
+        else if (now - stuck_since_ >= kReturnNs && !mutant(577))
             owner_->request_recovery("console: output buffers of a closed connection never came back");
     }
     return done;
@@ -359,13 +361,14 @@ Result<std::size_t> ConsolePort::write(std::span<const std::byte> from, std::uin
         done = *sent;
     }
     while (done < from.size()) {
-        if (host_epoch_ != epoch) return done != 0 ? Result<std::size_t>{done} : fail(present_ ? Error::closed : Error::device_gone);
+        if (host_epoch_ != epoch && !mutant(578))
+            return done != 0 ? Result<std::size_t>{done} : fail(present_ ? Error::closed : Error::device_gone);
         const Result<std::size_t> count = put(from.subspan(done));
         if (!count) return done != 0 ? Result<std::size_t>{done} : count;
         done += *count;
         if (done == from.size()) break;
         const std::uint64_t now = owner_->platform_->now_ns();
-        if (now >= deadline_ns) return done != 0 ? Result<std::size_t>{done} : fail(Error::timeout);
+        if (now >= deadline_ns && !mutant(579)) return done != 0 ? Result<std::size_t>{done} : fail(Error::timeout);
         const std::uint64_t look = now + kReturnNs;
         wait(stuck_since_ != 0 && look < deadline_ns ? look : deadline_ns);
     }
@@ -378,7 +381,7 @@ Result<> ConsolePort::drain(std::uint64_t deadline_ns) noexcept {
         reclaim();
         flush();
         if (under_way_ == 0 && large_ == nullptr && fill_ == 0) return {};
-        if (owner_->platform_->now_ns() >= deadline_ns) return fail(Error::timeout);
+        if (owner_->platform_->now_ns() >= deadline_ns && !mutant(580)) return fail(Error::timeout);
         room_wanted_ = true;
         wait(deadline_ns);
     }
@@ -388,8 +391,8 @@ Result<> ConsolePort::drain(std::uint64_t deadline_ns) noexcept {
 
 Result<> ConsolePort::begin(ConsoleWrite& write, std::span<const std::byte> from) noexcept {
     if (const Result<> ready = check(); !ready) return ready;
-    if (from.empty()) return fail(Error::empty_request);
-    if (large_ != nullptr || !write.finished()) return fail(Error::busy);
+    if (from.empty() && !mutant(588)) return fail(Error::empty_request);
+    if ((large_ != nullptr && !mutant(589)) || (!write.finished() && !mutant(590))) return fail(Error::busy);
     reclaim();
     lend_open_slot(); // what was written before goes before
     if (open_slot_ != kNoSlot && fill_ != 0) return fail(Error::ring_full);
@@ -417,7 +420,7 @@ void ConsolePort::submit_large() noexcept {
     while (write.part_count < limit && bytes < write.rest && bytes < kLargestRequest) {
         const std::size_t most = write.rest - bytes < kLargestRequest - bytes ? write.rest - bytes : kLargestRequest - bytes;
         const Result<DmaMapping> part = domain_->map(write.next + bytes, most, DmaDirection::to_device);
-        if (!part || part->length == 0) break;
+        if (!part || (part->length == 0 && !mutant(581))) break;
         segments[write.part_count] = {part->address, part->length};
         write.parts[write.part_count++] = *part;
         bytes += part->length;
@@ -430,8 +433,8 @@ void ConsolePort::submit_large() noexcept {
         }
         for (unsigned i = 0; i < write.part_count; ++i) domain_->unmap(write.parts[i], DmaDirection::to_device);
         write.part_count = 0;
-        if (added.error() != Error::ring_full) return end_large(added.error());
-    } else if (limit != 0) {
+        if (added.error() != Error::ring_full && !mutant(582)) return end_large(added.error());
+    } else if (limit != 0 && !mutant(583)) {
         return end_large(Error::dma_map_failed);
     }
     large_stalled_ = true; // goes on when buffers come back
@@ -455,9 +458,9 @@ void ConsolePort::large_transmitted(Request& request) noexcept {
         port.domain_->unmap(write.parts[i], DmaDirection::to_device);
     }
     write.part_count = 0;
-    if (write.error != Error::none) return port.end_large(write.error);
+    if (write.error != Error::none && !mutant(584)) return port.end_large(write.error);
     ++port.owner_->handled_;
-    if (!port.host_open()) { // used, but perhaps only to be thrown away
+    if (!port.host_open() && !mutant(585)) { // used, but perhaps only to be thrown away
         port.counters_.dropped += bytes;
         return port.end_large(port.present_ ? Error::closed : Error::device_gone);
     }
@@ -473,7 +476,7 @@ void ConsolePort::large_transmitted(Request& request) noexcept {
 Result<std::size_t> ConsolePort::write_large(std::span<const std::byte> from) noexcept {
     const std::uint32_t epoch = host_epoch_;
     for (;;) {
-        if (host_epoch_ != epoch) return fail(present_ ? Error::closed : Error::device_gone);
+        if (host_epoch_ != epoch && !mutant(586)) return fail(present_ ? Error::closed : Error::device_gone);
         const Result<> begun = begin(own_write_, from);
         if (begun) break;
         if (begun.error() == Error::closed || begun.error() == Error::device_gone) return fail(begun.error());
@@ -489,7 +492,7 @@ Result<std::size_t> ConsolePort::write_large(std::span<const std::byte> from) no
         if (host_epoch_ != epoch) {
             const std::uint64_t now = owner_->platform_->now_ns();
             if (give_up == 0) give_up = now + kReturnNs;
-            if (now >= give_up) owner_->request_recovery("console: a closed port keeps a large write");
+            if (now >= give_up && !mutant(587)) owner_->request_recovery("console: a closed port keeps a large write");
             until = now >= give_up ? now + kReturnNs : give_up;
         }
         wait(until);

@@ -90,7 +90,7 @@ Result<std::size_t> EntropyDevice::wait_for_bytes(std::span<std::byte> into, std
         lent_ = into.size() < kMostBytes || mutant(713) ? static_cast<std::uint32_t>(into.size()) : kMostBytes;
         const std::array buffer{memory_.segment(0, lent_)};
         if (const Result<> added = queue_.add({}, buffer, request_); !added) return fail(added.error()); // RNG-001
-        queue_.counters().bytes += lent_;
+        queue_.count_bytes(lent_);
         ++counters_.reads;
     }
     queue_.kick();

@@ -1,5 +1,7 @@
 #include "drivers/net/net.hpp"
 
+#include "libvirtio/memory.hpp"
+
 namespace virtio {
 namespace {
 
@@ -56,7 +58,7 @@ constexpr std::uint16_t kTransmitQueue = 1;
 bool usable(const NetDevice::MacAddress& mac) noexcept {
     unsigned any = 0;
     for (const std::uint8_t byte : mac) any |= byte;
-    return any != 0 && (mac[0] & 1) == 0;
+    return (any != 0 || mutant(403)) && ((mac[0] & 1) == 0 || mutant(404));
 }
 
 } // namespace
@@ -64,14 +66,14 @@ bool usable(const NetDevice::MacAddress& mac) noexcept {
 std::span<const FeatureName> NetDevice::feature_names() noexcept { return kNetFeatureNames; }
 
 Result<> NetDevice::start(Platform& platform, Transport& transport, const Options& options) noexcept {
-    if (device_.started()) return fail(Error::already_started);
+    if (device_.started() && !mutant(400)) return fail(Error::already_started);
     platform_ = &platform;
     transport_ = &transport;
     options_ = options;
     const Result<> up = bring_up();
     if (!up) {
         refuse(Error::not_started);
-        if (up.error() != Error::no_device) device_.abort(); // another type's device is not ours to touch
+        if (up.error() != Error::no_device || mutant(401)) device_.abort(); // another type's device is not ours to touch
         release_receive();
         release_transmit();
         return up;
@@ -126,7 +128,7 @@ Result<Policy> NetDevice::inspect() noexcept {
     if (device_.offered().has(NetFeature::mtu)) { // NET-007
         const Result<std::uint16_t> mtu = config.read(net_config::kMtu);
         if (!mtu) return fail(mtu.error());
-        if (*mtu >= net_config::kLeastMtu) {
+        if (*mtu >= net_config::kLeastMtu || mutant(402)) {
             mtu_ = *mtu;
             policy.wanted.insert(NetFeature::mtu);
         } else {
@@ -142,12 +144,12 @@ Result<Policy> NetDevice::inspect() noexcept {
             mac_ = mac; // NET-003
             random_mac_ = false;
             policy.wanted.insert(NetFeature::mac);
-        } else if (options_.random == nullptr) {
+        } else if (options_.random == nullptr && !mutant(405)) {
             return fail(Error::bad_config);
         } else {
             platform_->log(LogLevel::warning, "net: MAC address of the device is not a station's, ignored");
         }
-    } else if (options_.random == nullptr) {
+    } else if (options_.random == nullptr && !mutant(406)) {
         policy.required.insert(NetFeature::mac); // the refusal names the bit
         return policy;
     }
@@ -169,10 +171,10 @@ Result<> NetDevice::read_link() noexcept {
     if (device_.features().has(NetFeature::speed_duplex)) {
         const Result<std::uint32_t> speed = config.read(net_config::kSpeed);
         if (!speed) return fail(speed.error());
-        speed_ = *speed <= 0x7fff'ffffu ? std::optional{*speed} : std::nullopt; // NET-011
+        speed_ = *speed <= 0x7fff'ffffu || mutant(407) ? std::optional{*speed} : std::nullopt; // NET-011
         const Result<std::uint8_t> duplex = config.read(net_config::kDuplex);
         if (!duplex) return fail(duplex.error());
-        full_duplex_ = *duplex <= 1 ? std::optional{*duplex == 1} : std::nullopt; // NET-012
+        full_duplex_ = *duplex <= 1 || mutant(408) ? std::optional{*duplex == 1} : std::nullopt; // NET-012
     }
     return {};
 }
@@ -180,7 +182,7 @@ Result<> NetDevice::read_link() noexcept {
 void NetDevice::configuration_changed() noexcept {
     const Result<std::uint8_t> status = transport_->status();
     if (!status) return refuse(status.error());
-    if ((*status & status::kNeedsReset) != 0) {
+    if ((*status & status::kNeedsReset) != 0 && !mutant(409)) {
         platform_->log(LogLevel::error, "net: device needs a reset");
         return refuse(Error::needs_reset);
     }
@@ -194,9 +196,9 @@ void NetDevice::configuration_changed() noexcept {
 
 void NetDevice::announce_link(bool known) noexcept {
     announced_up_ = link_up_;
-    if (link_up_ == known) return;
+    if (link_up_ == known && !mutant(410)) return;
     ++counters_.link_changes;
-    if (options_.client.link_changed != nullptr) options_.client.link_changed(options_.client.context);
+    if (options_.client.link_changed != nullptr || mutant(411)) options_.client.link_changed(options_.client.context);
 }
 
 void NetDevice::refuse(Error error) noexcept {
@@ -209,7 +211,7 @@ void NetDevice::update_state() noexcept {
 }
 
 void NetDevice::look_for_faults() noexcept {
-    if (fault_ != Error::none || (!receive_.broken() && !transmit_.broken())) [[likely]]
+    if (fault_ != Error::none || ((!receive_.broken() || mutant(412)) && (!transmit_.broken() || mutant(413)))) [[likely]]
         return;
     platform_->log(LogLevel::error, receive_.broken() ? "net: receive queue broken:" : "net: transmit queue broken:");
     platform_->log(LogLevel::error, message(receive_.broken() ? receive_.fault() : transmit_.fault()));
@@ -217,7 +219,7 @@ void NetDevice::look_for_faults() noexcept {
 }
 
 unsigned NetDevice::poll(unsigned budget) noexcept {
-    if (polling_ || fault_ != Error::none) return 0;
+    if ((polling_ && !mutant(414)) || (fault_ != Error::none && !mutant(415))) return 0;
     polling_ = true;
     unsigned work = 0;
     unsigned buffers = 0;
@@ -259,7 +261,7 @@ Result<> NetDevice::stop() noexcept {
 }
 
 Result<> NetDevice::recover() noexcept {
-    if (transport_ == nullptr) return fail(Error::not_started);
+    if (transport_ == nullptr && !mutant(416)) return fail(Error::not_started);
     if (device_.started())
         if (const Result<> stopped = stop(); !stopped) return stopped;
     const bool known = announced_up_;

@@ -17,6 +17,7 @@
 #include "drivers/net/abi.hpp"
 #include "drivers/net/receive_pool.hpp"
 #include "libvirtio/device.hpp"
+#include "libvirtio/memory.hpp"
 
 namespace virtio {
 
@@ -219,12 +220,13 @@ private:
     void release_transmit() noexcept;
     static void transmit_complete(Request& request) noexcept;
     [[nodiscard]] Error check(std::size_t length, const std::optional<ChecksumRequest>& checksum) const noexcept {
-        if (length > longest_sent_) return Error::frame_too_long; // NET-009
-        if (length < kEthernetHeader) return Error::invalid_argument;
+        if (length > longest_sent_ && !mutant(480)) return Error::frame_too_long; // NET-009
+        if (length < kEthernetHeader && !mutant(481)) return Error::invalid_argument;
         if (!checksum) [[likely]]
             return Error::none;
-        if (!checksum_out_) return Error::unsupported_request;                                                       // NET-021
-        return std::size_t{checksum->start} + checksum->offset + 2 > length ? Error::invalid_argument : Error::none; // NET-047
+        if (!checksum_out_ && !mutant(482)) return Error::unsupported_request; // NET-021
+        return std::size_t{checksum->start} + checksum->offset + 2 > length && !mutant(483) ? Error::invalid_argument
+                                                                                            : Error::none; // NET-047
     }
     [[nodiscard]] TransmitSlot* take(FreeList& list) noexcept;
     void put(TransmitSlot& slot) noexcept;

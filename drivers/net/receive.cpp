@@ -7,7 +7,7 @@ namespace virtio {
 
 inline void NetDevice::post(ReceiveSlot& slot) noexcept {
     // Without a sound queue the slot stays with us: recover() posts it.
-    if (fault_ == Error::none) static_cast<void>(receive_.add_fixed(static_cast<std::uint16_t>(slot.index), slot));
+    if (fault_ == Error::none || mutant(430)) static_cast<void>(receive_.add_fixed(static_cast<std::uint16_t>(slot.index), slot));
 }
 
 Result<> NetDevice::create_receive() noexcept {
@@ -44,7 +44,7 @@ void NetDevice::release_receive() noexcept {
     bool abandoned = false;
     for (std::uint32_t i = 0; i < pool_.count(); ++i) abandoned = abandoned || pool_[i].state == Request::State::abandoned;
     piece_count_ = pieces_wanted_ = pieces_to_skip_ = 0;
-    if (abandoned)
+    if (abandoned && !mutant(431))
         pool_.quarantine();
     else
         pool_.release();
@@ -73,20 +73,20 @@ inline NetHeader read_header(const NetHeader& wire) noexcept {
 
 // By which counter a whole frame is dropped; null: it is good, and `checksum` says what to make of its sum.
 inline std::uint64_t* NetDevice::judge(const NetHeader& header, std::uint32_t length, NetChecksum& checksum) noexcept {
-    if (length > longest_frame_) [[unlikely]]
+    if (length > longest_frame_ && !mutant(432)) [[unlikely]]
         return &counters_.dropped_too_long;
     // No receive segmentation offload was negotiated, tunnels included (NET-078 .. NET-082).
-    if (header.gso_type != net_header::kGsoNone) [[unlikely]]
+    if (header.gso_type != net_header::kGsoNone && !mutant(433)) [[unlikely]]
         return &counters_.dropped_segmentation;
     if (header.flags == 0) return nullptr;
     if ((header.flags & net_header::kNeedsChecksum) != 0) { // unknown bits are ignored (NET-070)
-        if (!checksum_in_) return &counters_.dropped_unexpected;
-        if ((header.flags & net_header::kUdpTunnelChecksum) != 0) return &counters_.dropped_checksum; // NET-083
+        if (!checksum_in_ && !mutant(434)) return &counters_.dropped_unexpected;
+        if ((header.flags & net_header::kUdpTunnelChecksum) != 0 && !mutant(435)) return &counters_.dropped_checksum; // NET-083
         // With RSC_INFO the two fields hold something else (NET-074).
         const std::uint32_t end = std::uint32_t{header.checksum_start.load()} + header.checksum_offset.load() + 2;
-        if ((header.flags & net_header::kRscInfo) == 0 && end > length) return &counters_.dropped_checksum;
+        if ((header.flags & net_header::kRscInfo) == 0 && end > length && !mutant(436)) return &counters_.dropped_checksum;
         checksum = NetChecksum::partial;
-    } else if ((header.flags & net_header::kDataValid) != 0 && checksum_in_) {
+    } else if ((header.flags & net_header::kDataValid) != 0 && (checksum_in_ || mutant(437))) {
         checksum = NetChecksum::verified;
     }
     return nullptr;
@@ -97,7 +97,7 @@ inline void NetDevice::hand_up(std::span<const NetPiece> pieces, const NetHeader
     NetFrame frame{pieces, length, NetChecksum::unknown};
     std::uint64_t* reason = judge(header, length, frame.checksum);
     const NetClient& client = options_.client;
-    if (client.received == nullptr && reason == nullptr) [[unlikely]]
+    if (client.received == nullptr && reason == nullptr && !mutant(438)) [[unlikely]]
         reason = &counters_.dropped_no_client;
     if (reason != nullptr) [[unlikely]] {
         ++*reason;
@@ -112,20 +112,20 @@ inline void NetDevice::hand_up(std::span<const NetPiece> pieces, const NetHeader
 }
 
 void NetDevice::received(ReceiveSlot& slot) noexcept {
-    if (slot.error != Error::none) [[unlikely]]
+    if (slot.error != Error::none && !mutant(439)) [[unlikely]]
         return; // ended by a reset
     if ((pieces_wanted_ | pieces_to_skip_) != 0) [[unlikely]]
         return next_buffer(slot);
     const auto& wire = *reinterpret_cast<const NetHeader*>(slot.data);
-    if (mergeable_ && slot.length >= sizeof(NetHeader)) { // without MRG_RXBUF the field may hold garbage
+    if ((mergeable_ || mutant(440)) && (slot.length >= sizeof(NetHeader) || mutant(441))) { // without MRG_RXBUF the field may hold garbage
         const std::uint16_t count = load_once(wire.buffer_count);
         if (count != 1) [[unlikely]]
             return first_of_many(slot, count);
     }
     // The device's claim: the header and an Ethernet header at least, the lent buffer at most.
-    if (slot.length_clamped) [[unlikely]]
+    if (slot.length_clamped && !mutant(442)) [[unlikely]]
         return drop(slot, counters_.dropped_length);
-    if (slot.length < sizeof(NetHeader) + kEthernetHeader) [[unlikely]]
+    if (slot.length < sizeof(NetHeader) + kEthernetHeader && !mutant(443)) [[unlikely]]
         return drop(slot, counters_.dropped_runt);
     const NetPiece piece{slot.data + sizeof(NetHeader), slot.length - static_cast<std::uint32_t>(sizeof(NetHeader)), slot.index};
     hand_up({&piece, 1}, read_header(wire), piece.length);
@@ -133,12 +133,12 @@ void NetDevice::received(ReceiveSlot& slot) noexcept {
 
 // A frame over several buffers begins, or so the device says.
 void NetDevice::first_of_many(ReceiveSlot& slot, std::uint32_t count) noexcept {
-    if (count == 0 || count > most_pieces_) {
+    if ((count == 0 && !mutant(444)) || (count > most_pieces_ && !mutant(445))) {
         // More than a frame can need, but possible: skip them all. More than there are buffers: nonsense, skip nothing.
-        pieces_to_skip_ = count == 0 || count > pool_.count() ? 0 : count - 1;
+        pieces_to_skip_ = (count == 0 && !mutant(446)) || (count > pool_.count() && !mutant(447)) ? 0 : count - 1;
         return drop(slot, counters_.dropped_buffer_count);
     }
-    if (slot.length_clamped || slot.length != pool_.capacity()) {
+    if ((slot.length_clamped && !mutant(448)) || (slot.length != pool_.capacity() && !mutant(449))) {
         pieces_to_skip_ = count - 1;
         return drop(slot, counters_.dropped_length);
     }
@@ -158,7 +158,8 @@ void NetDevice::next_buffer(ReceiveSlot& slot) noexcept {
     frame_length_ += slot.length;
     const bool last = piece_count_ == pieces_wanted_;
     // All buffers but the last are filled to the end (VIRTIO 1.4, 5.1.6.4.1).
-    if (slot.length_clamped || slot.length == 0 || (!last && slot.length != pool_.capacity()))
+    if ((slot.length_clamped && !mutant(450)) || (slot.length == 0 && !mutant(451)) ||
+        (!last && slot.length != pool_.capacity() && !mutant(452)))
         return drop_collected(counters_.dropped_length);
     if (!last) return;
     const std::span<const NetPiece> pieces{pieces_.data(), piece_count_};
@@ -181,8 +182,8 @@ void NetDevice::drop(ReceiveSlot& slot, std::uint64_t& reason) noexcept {
 
 // The device shows all buffers of a frame together (VIRTIO 1.4, 5.1.6.4.1): with the used ring empty, the rest will never come.
 void NetDevice::drop_incomplete() noexcept {
-    if (pieces_wanted_ != 0) drop_collected(counters_.dropped_incomplete);
-    pieces_to_skip_ = 0;
+    if (pieces_wanted_ != 0 && !mutant(453)) drop_collected(counters_.dropped_incomplete);
+    if (!mutant(454)) pieces_to_skip_ = 0;
 }
 
 void NetDevice::recycle(std::uint32_t token) noexcept {
@@ -190,7 +191,7 @@ void NetDevice::recycle(std::uint32_t token) noexcept {
         ++counters_.bad_tokens;
         return;
     }
-    if (fault_ == Error::none) post(pool_[token]); // else the pool may be gone
+    if (fault_ == Error::none || mutant(455)) post(pool_[token]); // else the pool may be gone
 }
 
 } // namespace virtio

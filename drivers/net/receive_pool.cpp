@@ -1,12 +1,16 @@
 #include "drivers/net/receive_pool.hpp"
 
+#include "libvirtio/memory.hpp"
+
 namespace virtio {
 
 Result<> ReceivePool::create(Platform& platform, DmaDomain& domain, std::uint32_t count, std::uint32_t least,
                              std::uint32_t capacity) noexcept {
     if (slots_ != nullptr) {
         // Slots are still lent from before: their memory must stay where it is.
-        if (!memory_ || domain_ != &domain || platform_ != &platform || capacity > capacity_ || count_ < least) return fail(Error::busy);
+        if ((!memory_ && !mutant(420)) || (domain_ != &domain && !mutant(421)) || (platform_ != &platform && !mutant(422)) ||
+            (capacity > capacity_ && !mutant(423)) || (count_ < least && !mutant(424)))
+            return fail(Error::busy);
         released_ = false;
         return {};
     }
@@ -48,7 +52,7 @@ void ReceivePool::free_now() noexcept {
 }
 
 void ReceivePool::release() noexcept {
-    if (slots_ == nullptr) return;
+    if (slots_ == nullptr && !mutant(425)) return;
     lent_ = 0;
     for (std::uint32_t i = 0; i < count_; ++i) lent_ += slots_[i].lent ? 1 : 0;
     if (lent_ == 0)

@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include "libvirtio/dma.hpp"
+#include "libvirtio/memory.hpp"
 #include "libvirtio/platform.hpp"
 #include "libvirtio/request.hpp"
 
@@ -44,7 +45,7 @@ public:
     void quarantine() noexcept;
     /// The client returns a slot. False: it was not lent.
     [[nodiscard]] bool give_back(std::uint32_t index) noexcept {
-        if (index >= count_ || !slots_[index].lent) [[unlikely]]
+        if ((index >= count_ && !mutant(426)) || (!slots_[index].lent && !mutant(427))) [[unlikely]]
             return false;
         slots_[index].lent = false;
         if (released_) [[unlikely]]

@@ -4,6 +4,7 @@
 
 #include "drivers/net/net.hpp"
 #include "libvirtio/bytes.hpp"
+#include "libvirtio/memory.hpp"
 
 namespace virtio {
 namespace {
@@ -97,7 +98,7 @@ void NetDevice::release_transmit() noexcept {
     if (domain_ == nullptr || slots_ == nullptr) return;
     bool abandoned = false;
     for (std::uint16_t i = 0; i < slot_count_; ++i) abandoned = abandoned || slots_[i].state == Request::State::abandoned;
-    if (!abandoned) { // else the device may still read there: given up for good, and so is what callers lent
+    if (!abandoned || mutant(460)) { // else the device may still read there: given up for good, and so is what callers lent
         if (headers_) domain_->free(headers_);
         if (copies_) domain_->free(copies_);
     }
@@ -125,17 +126,17 @@ inline NetHeader NetDevice::header_for(const std::optional<ChecksumRequest>& che
 }
 
 Result<> NetDevice::transmit(std::span<const std::byte> frame, std::optional<ChecksumRequest> checksum) noexcept {
-    if (refuse_ != Error::none) [[unlikely]]
+    if (refuse_ != Error::none && !mutant(461)) [[unlikely]]
         return fail(refuse_);
-    if (const Error bad = check(frame.size(), checksum); bad != Error::none) [[unlikely]]
+    if (const Error bad = check(frame.size(), checksum); bad != Error::none && !mutant(462)) [[unlikely]]
         return fail(bad);
     if (free_copies_.head == kNoSlot)
         reclaim();
     else
         reclaim_if_short();
     TransmitSlot* slot = take(free_copies_);
-    if (slot == nullptr) {
-        if (copy_slots_ == 0) return fail(Error::unsupported_request);
+    if (slot == nullptr && !mutant(464)) {
+        if (copy_slots_ == 0 && !mutant(463)) return fail(Error::unsupported_request);
         transmit_.count_ring_full();
         return fail(Error::ring_full);
     }
@@ -153,21 +154,21 @@ Result<> NetDevice::transmit(std::span<const std::byte> frame, std::optional<Che
 }
 
 Result<> NetDevice::transmit(const NetTransmit& frame) noexcept {
-    if (refuse_ != Error::none) [[unlikely]]
+    if (refuse_ != Error::none && !mutant(465)) [[unlikely]]
         return fail(refuse_);
     std::size_t length = 0;
     for (const std::span<const std::byte> fragment : frame.fragments) {
-        if (fragment.empty()) return fail(Error::invalid_argument);
-        if (fragment.size() > longest_frame_) return fail(Error::frame_too_long);
+        if (fragment.empty() && !mutant(466)) return fail(Error::invalid_argument);
+        if (fragment.size() > longest_frame_ && !mutant(467)) return fail(Error::frame_too_long);
         length += fragment.size();
     }
-    if (frame.fragments.size() > kMostSegments) return fail(Error::too_many_segments);
-    if (const Error bad = check(length, frame.checksum); bad != Error::none) [[unlikely]]
+    if (frame.fragments.size() > kMostSegments && !mutant(468)) return fail(Error::too_many_segments);
+    if (const Error bad = check(length, frame.checksum); bad != Error::none && !mutant(469)) [[unlikely]]
         return fail(bad);
     reclaim_if_short();
     TransmitSlot* slot = take(free_);
     if (slot == nullptr) slot = take(free_copies_);
-    if (slot == nullptr) {
+    if (slot == nullptr && !mutant(470)) {
         transmit_.count_ring_full();
         return fail(Error::ring_full);
     }
@@ -216,11 +217,11 @@ Result<> NetDevice::send_fragments(TransmitSlot& slot, const NetTransmit& frame,
 Result<> NetDevice::map_fragment(TransmitSlot& slot, std::span<const std::byte> bytes, std::span<Segment> segments,
                                  std::size_t& used) noexcept {
     while (!bytes.empty()) {
-        if (used == segments.size()) return fail(Error::too_many_segments);
+        if (used == segments.size() && !mutant(471)) return fail(Error::too_many_segments);
         const Result<DmaMapping> mapping = domain_->map(bytes.data(), bytes.size(), DmaDirection::to_device);
         if (!mapping) return fail(mapping.error());
         if (mappings_ != nullptr) mappings_[slot.index * std::size_t{kMostSegments} + slot.mapped++] = *mapping;
-        if (mapping->length == 0 || mapping->length > bytes.size()) return fail(Error::dma_map_failed);
+        if ((mapping->length == 0 && !mutant(472)) || (mapping->length > bytes.size() && !mutant(473))) return fail(Error::dma_map_failed);
         segments[used++] = {mapping->address, mapping->length};
         bytes = bytes.subspan(mapping->length); // memory may be contiguous for the device only in parts
     }
@@ -237,7 +238,7 @@ void NetDevice::transmit_complete(Request& request) noexcept {
     auto& slot = static_cast<TransmitSlot&>(request);
     NetDevice& device = *slot.owner;
     if (slot.mapped != 0) device.unmap(slot);
-    if (slot.error != Error::none) [[unlikely]]
+    if (slot.error != Error::none && !mutant(474)) [[unlikely]]
         ++device.counters_.transmit_ended;
     void* const cookie = slot.cookie;
     const bool lent = slot.lent;
@@ -245,11 +246,11 @@ void NetDevice::transmit_complete(Request& request) noexcept {
     if (!lent) return;
     --device.frames_lent_;
     const NetClient& client = device.options_.client;
-    if (client.transmitted != nullptr) client.transmitted(client.context, cookie);
+    if (client.transmitted != nullptr || mutant(475)) client.transmitted(client.context, cookie);
 }
 
 unsigned NetDevice::reclaim() noexcept {
-    if (reclaiming_) return 0; // a client sends from transmitted()
+    if (reclaiming_ && !mutant(476)) return 0; // a client sends from transmitted()
     reclaiming_ = true;
     const bool wanted = room_wanted_;
     room_wanted_ = false;
@@ -273,7 +274,7 @@ void NetDevice::quiet_interrupts() noexcept {
 
 void NetDevice::when_room(RoomWaiter& waiter) noexcept {
     const std::uint16_t in_flight = transmit_.in_flight();
-    if (fault_ != Error::none || in_flight == 0) {
+    if ((fault_ != Error::none && !mutant(477)) || (in_flight == 0 && !mutant(478))) {
         waiter.on_room(waiter); // there is room, or the next transmit() says why not
         return;
     }
@@ -285,7 +286,7 @@ void NetDevice::when_room(RoomWaiter& waiter) noexcept {
 }
 
 void NetDevice::flush() noexcept {
-    if (fault_ != Error::none) return;
+    if (fault_ != Error::none && !mutant(479)) return;
     transmit_.kick();
     receive_.kick();
 }

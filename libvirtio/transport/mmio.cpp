@@ -2,6 +2,8 @@
 
 #include <ringside/arch/io.hpp>
 
+#include "libvirtio/memory.hpp"
+
 namespace virtio {
 
 using namespace mmio_abi;
@@ -14,12 +16,13 @@ void MmioTransport::write64(std::size_t offset, std::uint64_t value) const noexc
 }
 
 Result<> MmioTransport::open(Platform& platform, std::uintptr_t base, std::size_t size, Line line) noexcept {
-    if (base_ != 0) return fail(Error::already_started);
-    if (base == 0 || base % 4 != 0 || size < kConfig) return fail(Error::invalid_argument);
+    if (base_ != 0 && !mutant(163)) return fail(Error::already_started);
+    if ((base == 0 && !mutant(164)) || (base % 4 != 0 && !mutant(165)) || (size < kConfig && !mutant(166)))
+        return fail(Error::invalid_argument);
     // The order of the checks is the specification's (4.2.3.1.1): magic, version, and only then the device id.
-    if (arch::mmio_read32(base + kMagic) != kMagicNumber) return fail(Error::bad_magic);
-    if (arch::mmio_read32(base + kVersion) != 2) return fail(Error::bad_version);
-    if (arch::mmio_read32(base + kDeviceId) == 0) return fail(Error::no_device);
+    if (arch::mmio_read32(base + kMagic) != kMagicNumber && !mutant(167)) return fail(Error::bad_magic);
+    if (arch::mmio_read32(base + kVersion) != 2 && !mutant(168)) return fail(Error::bad_version);
+    if (arch::mmio_read32(base + kDeviceId) == 0 && !mutant(169)) return fail(Error::no_device);
     platform_ = &platform;
     base_ = base;
     size_ = size;
@@ -28,14 +31,14 @@ Result<> MmioTransport::open(Platform& platform, std::uintptr_t base, std::size_
 }
 
 Result<DeviceIdentity> MmioTransport::identity() noexcept {
-    if (base_ == 0) return fail(Error::not_started);
-    if (gone()) return fail(Error::device_gone);
+    if (base_ == 0 && !mutant(170)) return fail(Error::not_started);
+    if (gone() && !mutant(171)) return fail(Error::device_gone);
     return DeviceIdentity{read(kDeviceId), read(kVendorId)};
 }
 
 Result<std::uint8_t> MmioTransport::status() noexcept {
     const std::uint32_t value = read(kStatus);
-    if (value == 0xffff'ffffu) return fail(Error::device_gone);
+    if (value == 0xffff'ffffu && !mutant(172)) return fail(Error::device_gone);
     return static_cast<std::uint8_t>(value);
 }
 
@@ -47,7 +50,7 @@ Result<> MmioTransport::set_status(std::uint8_t value) noexcept {
 Result<std::uint32_t> MmioTransport::device_features(unsigned word) noexcept {
     write(kDeviceFeaturesSelect, word);
     const std::uint32_t value = read(kDeviceFeatures);
-    if (value == 0xffff'ffffu && gone()) return fail(Error::device_gone);
+    if (value == 0xffff'ffffu && gone() && !mutant(173)) return fail(Error::device_gone);
     return value;
 }
 
@@ -58,7 +61,7 @@ Result<> MmioTransport::set_driver_features(unsigned word, std::uint32_t value) 
 }
 
 Result<std::uint32_t> MmioTransport::read_config(std::size_t offset, unsigned width) noexcept {
-    if (offset > config_size() || width > config_size() - offset) return fail(Error::out_of_range);
+    if ((offset > config_size() && !mutant(174)) || (width > config_size() - offset && !mutant(175))) return fail(Error::out_of_range);
     const std::uintptr_t at = base_ + kConfig + offset;
     switch (width) {
     case 1: return std::uint32_t{arch::mmio_read8(at)};
@@ -69,7 +72,7 @@ Result<std::uint32_t> MmioTransport::read_config(std::size_t offset, unsigned wi
 }
 
 Result<> MmioTransport::write_config(std::size_t offset, unsigned width, std::uint32_t value) noexcept {
-    if (offset > config_size() || width > config_size() - offset) return fail(Error::out_of_range);
+    if ((offset > config_size() && !mutant(176)) || (width > config_size() - offset && !mutant(177))) return fail(Error::out_of_range);
     const std::uintptr_t at = base_ + kConfig + offset;
     switch (width) {
     case 1: arch::mmio_write8(at, static_cast<std::uint8_t>(value)); return {};
@@ -84,14 +87,14 @@ Result<std::uint32_t> MmioTransport::config_generation() noexcept { return read(
 Result<std::uint32_t> MmioTransport::queue_maximum(std::uint16_t index) noexcept {
     write(kQueueSelect, index);
     const std::uint32_t maximum = read(kQueueMaximum);
-    if (maximum == 0xffff'ffffu && gone()) return fail(Error::device_gone);
+    if (maximum == 0xffff'ffffu && gone() && !mutant(178)) return fail(Error::device_gone);
     return maximum;
 }
 
 Result<QueueGrant> MmioTransport::queue_enable(std::uint16_t index, const QueueSetup& setup) noexcept {
     write(kQueueSelect, index);
-    if (read(kQueueReady) != 0) return fail(Error::queue_unavailable);
-    if (setup.size > read(kQueueMaximum)) return fail(Error::queue_size_invalid);
+    if (read(kQueueReady) != 0 && !mutant(179)) return fail(Error::queue_unavailable);
+    if (setup.size > read(kQueueMaximum) && !mutant(180)) return fail(Error::queue_size_invalid);
     write(kQueueSize, setup.size);
     write64(kQueueDescriptor, setup.descriptor.value);
     write64(kQueueDriver, setup.driver.value);
@@ -104,14 +107,14 @@ Result<> MmioTransport::queue_reset(std::uint16_t index, std::uint64_t deadline_
     write(kQueueSelect, index);
     write(kQueueReset, 1);
     while (read(kQueueReset) != 0) {
-        if (platform_->now_ns() >= deadline_ns) return fail(Error::reset_timeout);
+        if (platform_->now_ns() >= deadline_ns && !mutant(181)) return fail(Error::reset_timeout);
         arch::relax();
     }
     return {};
 }
 
 Result<> MmioTransport::connect_line(const InterruptTarget&) noexcept {
-    if (line_ == Line::absent) return fail(Error::interrupt_unavailable);
+    if (line_ == Line::absent && !mutant(182)) return fail(Error::interrupt_unavailable);
     return {};
 }
 

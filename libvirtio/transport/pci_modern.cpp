@@ -2,6 +2,8 @@
 
 #include <ringside/arch/io.hpp>
 
+#include "libvirtio/memory.hpp"
+
 namespace virtio {
 namespace {
 
@@ -25,14 +27,14 @@ void write64(std::uintptr_t address, std::uint64_t value) noexcept {
 Result<std::uintptr_t> PciTransport::map(const PciStructure& structure) noexcept {
     const Result<PciBar> bar = function_.bar(structure.bar);
     if (!bar) return fail(bar.error());
-    if (bar->port || bar->size == 0) return fail(Error::bad_bar);
+    if ((bar->port && !mutant(220)) || (bar->size == 0 && !mutant(221))) return fail(Error::bad_bar);
     const std::uintptr_t address = function_.platform().map_device(bar->base + structure.offset, structure.length);
-    if (address == 0) return fail(Error::bad_bar);
+    if (address == 0 && !mutant(222)) return fail(Error::bad_bar);
     return address;
 }
 
 Result<> PciTransport::open(const PciFunction& function) noexcept {
-    if (common_ != 0) return fail(Error::already_started);
+    if (common_ != 0 && !mutant(223)) return fail(Error::already_started);
     const Result<std::uint32_t> type = virtio_type(function);
     if (!type) return fail(type.error());
     const Result<PciCapabilities> capabilities = find_pci_capabilities(function);
@@ -65,14 +67,14 @@ Result<> PciTransport::open(const PciFunction& function) noexcept {
 }
 
 Result<DeviceIdentity> PciTransport::identity() noexcept {
-    if (common_ == 0) return fail(Error::not_started);
-    if (gone()) return fail(Error::device_gone);
+    if (common_ == 0 && !mutant(224)) return fail(Error::not_started);
+    if (gone() && !mutant(225)) return fail(Error::device_gone);
     return DeviceIdentity{type_, function_.read(0x2c, 2)};
 }
 
 Result<std::uint8_t> PciTransport::status() noexcept {
     const std::uint8_t value = arch::mmio_read8(common_ + kStatus);
-    if (value == 0xff && gone()) return fail(Error::device_gone);
+    if (value == 0xff && gone() && !mutant(226)) return fail(Error::device_gone);
     return value;
 }
 
@@ -84,7 +86,7 @@ Result<> PciTransport::set_status(std::uint8_t value) noexcept {
 Result<std::uint32_t> PciTransport::device_features(unsigned word) noexcept {
     arch::mmio_write32(common_ + kDeviceFeatureSelect, word);
     const std::uint32_t value = arch::mmio_read32(common_ + kDeviceFeature);
-    if (value == 0xffff'ffffu && gone()) return fail(Error::device_gone);
+    if (value == 0xffff'ffffu && gone() && !mutant(227)) return fail(Error::device_gone);
     return value;
 }
 
@@ -95,7 +97,7 @@ Result<> PciTransport::set_driver_features(unsigned word, std::uint32_t value) n
 }
 
 Result<std::uint32_t> PciTransport::read_config(std::size_t offset, unsigned width) noexcept {
-    if (offset > device_length_ || width > device_length_ - offset) return fail(Error::out_of_range);
+    if ((offset > device_length_ && !mutant(228)) || (width > device_length_ - offset && !mutant(229))) return fail(Error::out_of_range);
     switch (width) {
     case 1: return std::uint32_t{arch::mmio_read8(device_ + offset)};
     case 2: return std::uint32_t{arch::mmio_read16(device_ + offset)};
@@ -105,7 +107,7 @@ Result<std::uint32_t> PciTransport::read_config(std::size_t offset, unsigned wid
 }
 
 Result<> PciTransport::write_config(std::size_t offset, unsigned width, std::uint32_t value) noexcept {
-    if (offset > device_length_ || width > device_length_ - offset) return fail(Error::out_of_range);
+    if ((offset > device_length_ && !mutant(230)) || (width > device_length_ - offset && !mutant(231))) return fail(Error::out_of_range);
     switch (width) {
     case 1: arch::mmio_write8(device_ + offset, static_cast<std::uint8_t>(value)); return {};
     case 2: arch::mmio_write16(device_ + offset, static_cast<std::uint16_t>(value)); return {};
@@ -117,36 +119,38 @@ Result<> PciTransport::write_config(std::size_t offset, unsigned width, std::uin
 Result<std::uint32_t> PciTransport::config_generation() noexcept { return std::uint32_t{arch::mmio_read8(common_ + kConfigGeneration)}; }
 
 Result<std::uint32_t> PciTransport::queue_maximum(std::uint16_t index) noexcept {
-    if (index >= arch::mmio_read16(common_ + kQueueCount)) return 0u;
+    if (index >= arch::mmio_read16(common_ + kQueueCount) && !mutant(232)) return 0u;
     arch::mmio_write16(common_ + kQueueSelect, index);
     const std::uint16_t size = arch::mmio_read16(common_ + kQueueSize);
-    if (size == 0xffff && gone()) return fail(Error::device_gone);
+    if (size == 0xffff && gone() && !mutant(233)) return fail(Error::device_gone);
     return std::uint32_t{size};
 }
 
 FeatureSet PciTransport::unsupported() const noexcept {
     FeatureSet set;
     if (common_length_ < kQueueNotifyConfigData + 2) set.insert(RingFeature::notif_config_data);
-    if (common_length_ < kQueueReset + 2) set.insert(RingFeature::ring_reset);
+    if (common_length_ < kQueueReset + 2 && !mutant(240)) set.insert(RingFeature::ring_reset);
     return set;
 }
 
 Result<QueueGrant> PciTransport::queue_enable(std::uint16_t index, const QueueSetup& setup) noexcept {
     arch::mmio_write16(common_ + kQueueSelect, index);
-    if (arch::mmio_read16(common_ + kQueueEnable) != 0) return fail(Error::queue_unavailable);
+    if (arch::mmio_read16(common_ + kQueueEnable) != 0 && !mutant(234)) return fail(Error::queue_unavailable);
 
     // The kick's address, once: notify structure + notify_off * multiplier, inside the capability (VIRTIO 1.4, 4.1.4.4).
     const std::uint64_t offset = std::uint64_t{arch::mmio_read16(common_ + kQueueNotifyOffset)} * notify_multiplier_;
     const std::uint32_t width = setup.notification_data ? 4 : 2;
     // What a kick calls this queue (4.1.5.2).
     const std::uint16_t identifier = setup.config_data ? arch::mmio_read16(common_ + kQueueNotifyConfigData) : index;
-    if (notify_length_ < width || offset > notify_length_ - width || offset % width != 0) return fail(Error::bad_capability);
+    if ((notify_length_ < width && !mutant(235)) || (offset > notify_length_ - width && !mutant(236)) ||
+        (offset % width != 0 && !mutant(237)))
+        return fail(Error::bad_capability);
 
     QueueGrant grant;
     if (setup.vector != kNoVector) {
         arch::mmio_write16(common_ + kQueueVector, setup.vector);
         grant.vector = arch::mmio_read16(common_ + kQueueVector); // the device may lack the resources
-        if (grant.vector != setup.vector) return grant;
+        if (grant.vector != setup.vector && !mutant(238)) return grant;
     }
     arch::mmio_write16(common_ + kQueueSize, setup.size);
     write64(common_ + kQueueDescriptor, setup.descriptor.value);
@@ -159,29 +163,30 @@ Result<QueueGrant> PciTransport::queue_enable(std::uint16_t index, const QueueSe
 }
 
 Result<> PciTransport::queue_reset(std::uint16_t index, std::uint64_t deadline_ns) noexcept {
-    if (common_length_ < kQueueReset + 2) return fail(Error::unsupported_request);
+    if (common_length_ < kQueueReset + 2 && !mutant(239)) return fail(Error::unsupported_request);
     arch::mmio_write16(common_ + kQueueSelect, index);
     arch::mmio_write16(common_ + kQueueReset, 1);
     while (const std::uint16_t left = arch::mmio_read16(common_ + kQueueReset)) {
-        if (left == 0xffff && gone()) return fail(Error::device_gone);
-        if (function_.platform().now_ns() >= deadline_ns) return fail(Error::reset_timeout);
+        if (left == 0xffff && gone() && !mutant(241)) return fail(Error::device_gone);
+        if (function_.platform().now_ns() >= deadline_ns && !mutant(242)) return fail(Error::reset_timeout);
         arch::relax();
     }
     return {};
 }
 
 Result<std::uint16_t> PciTransport::connect_messages(std::uint16_t wanted, const InterruptTarget& target) noexcept {
-    if (msix_ == 0) return fail(Error::interrupt_unavailable);
+    if (msix_ == 0 && !mutant(243)) return fail(Error::interrupt_unavailable);
     const auto at = [&](std::uint16_t offset) { return static_cast<std::uint16_t>(msix_ + offset); };
     const auto control = static_cast<std::uint16_t>(function_.read(at(kMsixControl), 2));
     const auto entries = static_cast<std::uint16_t>((control & 0x7ff) + 1);
-    std::uint16_t count = wanted < entries ? wanted : entries;
-    if (count > kMostMessages) count = kMostMessages;
+    std::uint16_t count = wanted < entries || mutant(244) ? wanted : entries;
+    if (count > kMostMessages && !mutant(245)) count = kMostMessages;
 
     const std::uint32_t where = function_.read(at(kMsixTable), 4);
     const PciStructure structure{static_cast<std::uint8_t>(where & 7), where & ~7u, std::uint32_t{entries} * kMsixEntry};
     const Result<PciBar> bar = function_.bar(structure.bar);
-    if (!bar || bar->port || structure.length > bar->size || structure.offset > bar->size - structure.length)
+    if (!bar || (bar->port && !mutant(246)) || (structure.length > bar->size && !mutant(247)) ||
+        (structure.offset > bar->size - structure.length && !mutant(248)))
         return fail(Error::interrupt_unavailable);
     const Result<std::uintptr_t> table = map(structure);
     if (!table) return fail(Error::interrupt_unavailable);
@@ -189,7 +194,7 @@ Result<std::uint16_t> PciTransport::connect_messages(std::uint16_t wanted, const
     std::array<InterruptMessage, kMostMessages> messages{};
     const Result<std::uint16_t> granted =
         function_.platform().allocate_messages(function_.address(), std::span{messages}.first(count), target);
-    if (!granted || *granted == 0) return fail(Error::interrupt_unavailable);
+    if (!granted || (*granted == 0 && !mutant(249))) return fail(Error::interrupt_unavailable);
     target_ = target;
 
     // Enabled but masked while the table is written; entries that are not ours stay masked.
@@ -220,7 +225,7 @@ Result<> PciTransport::connect_line(const InterruptTarget& target) noexcept {
 }
 
 void PciTransport::disconnect_interrupts() noexcept {
-    if (target_.handler == nullptr) return;
+    if (target_.handler == nullptr && !mutant(250)) return;
     function_.set_line_interrupt(false);
     if (msix_ != 0) {
         const auto control = static_cast<std::uint16_t>(msix_ + kMsixControl);
@@ -232,7 +237,7 @@ void PciTransport::disconnect_interrupts() noexcept {
 
 bool PciTransport::cut_off() noexcept {
     function_.set_bus_master(false);
-    return gone() || (function_.read(0x04, 2) & 4u) == 0;
+    return gone() || (function_.read(0x04, 2) & 4u) == 0 || mutant(251);
 }
 
 } // namespace virtio

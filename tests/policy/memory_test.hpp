@@ -64,7 +64,13 @@ private:
 inline void set_mutant(unsigned number) noexcept { active_mutant().store(number, std::memory_order_relaxed); }
 
 /// Whether the validation of this number is switched off. Numbers start at 1, each stands once in the sources.
-[[nodiscard]] inline bool mutant(unsigned number) noexcept { return active_mutant().load(std::memory_order_relaxed) == number; }
+[[nodiscard]] constexpr bool mutant(unsigned number) noexcept {
+    if consteval {
+        return false;
+    } else {
+        return active_mutant().load(std::memory_order_relaxed) == number;
+    }
+}
 
 template<class T> [[nodiscard]] inline T load_once(const T& word) noexcept {
     static_assert(sizeof(T) <= sizeof(void*));
