@@ -49,8 +49,8 @@ def test_names(program):
     return [line for line in listing.splitlines() if line and not line.startswith(("[doctest]", "==="))]
 
 
-def judge(clauses, waivers, names):
-    """Returns (complaints, the ids with a test, the ids with a twin)."""
+def judge(clauses, waivers, names, exists=lambda path: True):
+    """Returns (complaints, the ids with a test, the ids with a twin). `exists` tells of a path from the repository's root."""
     complaints = []
     known = {row["id"] for row in clauses}
     if len(known) != len(clauses):
@@ -83,6 +83,7 @@ def judge(clauses, waivers, names):
             complaints.append(f"{clause}: waived, but not in question")
         else:
             waived[what][clause] = row
+        complaints += [f"{clause}: waived for {path}, which is not there" for path in row["where"].split() if path != "-" and not exists(path)]
 
     for row in clauses:
         clause = row["id"]
@@ -127,19 +128,21 @@ def self_check():
     good_names = ["SPLIT-001 aligned", "SPLIT-001 twin", "a test of something else"]
     for clause in ALSO:
         good_names += [f"{clause} x", f"{clause} twin"]
-    good_waivers = [{"id": "SPLIT-002", "what": "test"}]
+    waiver = {"id": "SPLIT-002", "what": "test", "where": "-"}
+    good_waivers = [waiver]
     cases = [
         ("nothing wrong", good_waivers, good_names, None),
         ("several twins are fine", good_waivers, good_names + ["SPLIT-001 twin: another way"], None),
         ("a clause without test", [], good_names, "SPLIT-002: no test and no waiver"),
         ("a test without twin", good_waivers, [n for n in good_names if n != "SPLIT-001 twin"], "SPLIT-001: a test without a negative twin"),
         ("a twin without test", good_waivers, [n for n in good_names if n != "SPLIT-001 aligned"], "SPLIT-001: a twin without a test"),
-        ("a twin waived", [*good_waivers, {"id": "SPLIT-001", "what": "twin"}], good_names, "SPLIT-001: its twin is waived, but it has one"),
+        ("a twin waived", [waiver, {**waiver, "id": "SPLIT-001", "what": "twin"}], good_names, "SPLIT-001: its twin is waived, but it has one"),
         ("a waiver too many", good_waivers, good_names + ["SPLIT-002 x"], "SPLIT-002: waived, but it has a test"),
         ("waived twice", good_waivers * 2, good_names, "SPLIT-002: waived twice"),
-        ("an unknown waiver", [*good_waivers, {"id": "SPLIT-999", "what": "test"}], good_names, "SPLIT-999: waived, but no such clause"),
-        ("a waiver out of scope", [*good_waivers, {"id": "NET-001", "what": "test"}], good_names, "NET-001: waived, but not in question"),
-        ("a strange waiver", [*good_waivers, {"id": "SPLIT-001", "what": "all"}], good_names, "SPLIT-001: waives 'all'"),
+        ("an unknown waiver", [waiver, {**waiver, "id": "SPLIT-999"}], good_names, "SPLIT-999: waived, but no such clause"),
+        ("a waiver out of scope", [waiver, {**waiver, "id": "NET-001"}], good_names, "NET-001: waived, but not in question"),
+        ("proved nowhere", [{**waiver, "where": "- nowhere.cpp"}], good_names, "SPLIT-002: waived for nowhere.cpp"),
+        ("a strange waiver", [waiver, {**waiver, "id": "SPLIT-001", "what": "all"}], good_names, "SPLIT-001: waives 'all'"),
         ("an unknown test", good_waivers, good_names + ["SPLIT-999 x"], "SPLIT-999 x: no such clause"),
         ("two tests", good_waivers, good_names + ["SPLIT-001 again"], "SPLIT-001: two tests"),
         ("a clause of the scope that is in no table", good_waivers, good_names, "PCI-018: in scope, but in no table"),
@@ -151,7 +154,7 @@ def self_check():
             rows = [row for row in rows if row["id"] != "PCI-018"]
         if expected and "stands twice" in expected:
             rows.append(rows[0])
-        complaints, _, _ = judge(rows, waivers, names)
+        complaints, _, _ = judge(rows, waivers, names, lambda path: path != "nowhere.cpp")
         if expected is None and complaints:
             raise SystemExit(f"{title}: {complaints}")
         if expected is not None and not any(complaint.startswith(expected) for complaint in complaints):
@@ -168,7 +171,7 @@ def main():
     clauses = table(HERE / "clauses.tsv") + table(HERE / "extra.tsv")
     waivers = table(HERE / "waived.tsv")
     names = [name for program in sys.argv[1:] for name in test_names(program)]
-    complaints, tests, twins = judge(clauses, waivers, names)
+    complaints, tests, twins = judge(clauses, waivers, names, lambda path: (HERE.parents[1] / path).is_file())
     print(summary(clauses, waivers, tests, twins))
     for complaint in complaints:
         print(complaint)

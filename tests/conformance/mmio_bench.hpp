@@ -33,6 +33,7 @@ public:
     virtio::Device device;
     virtio::Virtqueue queues[2];
     std::vector<std::string> mistakes;
+    std::uint16_t size_at_first = 0, size_at_last = 0; // of queue 1, before its reset and after
 
 private:
     struct Buffer : virtio::Request {

@@ -42,6 +42,27 @@ TEST_CASE("NOTIF-004 with EVENT_IDX a notification comes at used_event") { check
 
 TEST_CASE("NOTIF-005 a notification with nothing behind it does no harm") { check_kept("NOTIF-005", kBoth); }
 
+TEST_CASE("NOTIF-005 twin") {
+    // A driver that takes each interrupt for a completion: what came back without having been used is what only it can tell.
+    for (const Combination& it : combinations(kBoth)) {
+        INFO(it.name());
+        for (const Fault fault : {Fault::none, Fault::interrupt_is_completion}) {
+            ScriptedRing ring{it, fault, {.delay = 5}};
+            ring.driver->misbehave();
+            ring.one({{64}, {64}}, scripted::Shape::direct);
+            ring.device.interrupt_anyway();
+            ring.completed += ring.driver->reap().size();
+            if (ring.completed > ring.device.counters().used)
+                ring.judge.tell("NOTIF-005", referee::Value::violated, "a buffer was taken back that the device has not used");
+            CHECK(joined(violated(ring.judge.verdict())) == (fault == Fault::none ? "" : "NOTIF-005\n"));
+            if (fault != Fault::none) continue;
+            ring.drain();
+            ring.traffic(2);
+            CHECK(ring.judge.verdict().of("NOTIF-005") == referee::Value::held);
+        }
+    }
+}
+
 TEST_CASE("NOTIF-006 used.flags is 0 when the queue is handed over") { check_kept("NOTIF-006", kSplit); }
 TEST_CASE("NOTIF-006 twin") { check_twin({"NOTIF-006"}, kSplit, Fault::dirty_used_flags); }
 

@@ -76,6 +76,11 @@ void check_twin(std::vector<std::string> clauses, std::uint64_t features, PciFau
 
 } // namespace
 
+TEST_CASE("FEAT-019 RING_PACKED is accepted when it is offered") {
+    check_held("FEAT-019", {kPacked, kPacked | kInOrder, kPacked | kData | kReset});
+}
+TEST_CASE("FEAT-019 twin") { check_twin({"FEAT-019"}, kPacked, PciFault::refuse_packed); }
+
 TEST_CASE("FEAT-020 ORDER_PLATFORM is accepted when it is offered") { check_held("FEAT-020", {kOrderPlatform, kOrderPlatform | kData}); }
 TEST_CASE("FEAT-020 twin") { check_twin({"FEAT-020"}, kOrderPlatform, PciFault::refuse_order); }
 
@@ -86,6 +91,26 @@ TEST_CASE("PCI-018 queue_notif_config_data and the other read-only fields are ne
     check_held("PCI-018", {0, kConfig, kConfig | kData | kReset});
 }
 TEST_CASE("PCI-018 twin") { check_twin({"PCI-018"}, kConfig, PciFault::write_read_only); }
+
+TEST_CASE("PCI-019 a packed ring's queue_size is never 0") {
+    check_held("PCI-019", {kPacked, kPacked | kReset});
+    PciSeat seat{kVersion1 | kPacked};
+    seat.maximum = {1, 1000};
+    PciTransport transport;
+    Device device;
+    Virtqueue queues[2];
+    REQUIRE(transport.open(PciFunction{seat, {}}));
+    REQUIRE(device.begin(seat, transport, 2));
+    REQUIRE(device.negotiate({}, {}));
+    REQUIRE(device.add_queue(0, queues[0], {}));
+    REQUIRE_FALSE(device.add_queue(1, queues[1], {.maximum_size = 0}));
+    REQUIRE(device.add_queue(1, queues[1], {.maximum_size = 1000}));
+    CHECK(seat.size_of(0) == 1);
+    CHECK(seat.size_of(1) == 1000); // no power of two, which it need not be
+    CHECK(seat.verdict.held("PCI-019"));
+    static_cast<void>(device.stop());
+}
+TEST_CASE("PCI-019 twin") { check_twin({"PCI-019"}, kPacked, PciFault::size_zero); }
 
 TEST_CASE("PCI-020 a split ring's queue_size is a power of two, whatever the device offers") {
     check_held("PCI-020", {0, kData, kReset});

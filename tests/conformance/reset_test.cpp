@@ -19,9 +19,10 @@ void life(OurDevice& ours) {
     CHECK(ours.echo(1));
     REQUIRE(ours.send(1));
     REQUIRE(ours.send(0));
+    ours.size_at_first = ours.queues[1].size();
     REQUIRE(ours.device.reset_queue(ours.queues[1]));
     REQUIRE(ours.device.add_queue(1, ours.queues[1], {.maximum_size = 4}));
-    CHECK(ours.queues[1].size() == 4);
+    ours.size_at_last = ours.queues[1].size();
     CHECK(ours.echo(1));
     CHECK(ours.echo(0));
     REQUIRE(ours.send(0));
@@ -102,6 +103,20 @@ TEST_CASE("MMIO-017 twin") { check_mmio_twin({"MMIO-017"}, kBoth, MmioFault::que
 
 TEST_CASE("MMIO-023 a queue's reset is over when QueueReset reads 0") { check_life("MMIO-023", kBoth); }
 TEST_CASE("MMIO-023 twin") { check_mmio_twin({"RESET-002", "MMIO-023"}, kBoth, MmioFault::queue_reset_unproven); }
+
+TEST_CASE("MMIO-024 a queue that was reset is made ready again") {
+    check_life("RESET-004", kBoth); // which ends with buffers through the queue's second ring
+}
+TEST_CASE("MMIO-025 a queue that was reset has other settings") {
+    for (const Combination& it : combinations(kBoth)) {
+        INFO(it.name());
+        OurDevice ours{it.features() | referee::feature::kRingReset, it.size, slow_reset()};
+        life(ours);
+        CHECK(ours.size_at_first == it.size);
+        CHECK(ours.size_at_last == 4);
+        CHECK(ours.machine.verdict().clean());
+    }
+}
 
 TEST_CASE("NOTIF_CONFIG_DATA is refused where no register says the value (FEAT-027 over MMIO)") {
     OurDevice ours{referee::kRingFeatures | referee::feature::kNotifConfigData, 16, {}};

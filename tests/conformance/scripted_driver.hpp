@@ -28,20 +28,21 @@ enum class Fault : std::uint8_t {
     dirty_ring,       // the ring does not start empty
     dirty_used_flags, // split: used.flags is not 0 when the queue is handed over
     // both kinds of ring
-    writable_first,        // device-writable parts before device-readable ones
-    splinters,             // one descriptor for each few bytes
-    indirect_unnegotiated, // an indirect table without INDIRECT_DESC
-    odd_table,             // a table's length is no multiple of 16
-    too_long,              // no check of a list's or table's length against the queue's size and the device's limit
-    offered_twice,         // a buffer in flight is offered again
-    rewrites,              // changes a descriptor that the device has not used
-    batch_oldest_only,     // IN_ORDER: takes a used entry for one buffer, whatever it names
-    length_ignored,        // hands up all that was lent, whatever the used length says
-    kick_always,           // whatever the device asked for
-    kick_never,            // likewise
-    wrong_queue,           // notifications name another queue
-    wrong_position,        // NOTIFICATION_DATA: next_off is one short
-    wrong_wrap,            // NOTIFICATION_DATA: next_wrap is inverted
+    writable_first,          // device-writable parts before device-readable ones
+    splinters,               // one descriptor for each few bytes
+    indirect_unnegotiated,   // an indirect table without INDIRECT_DESC
+    odd_table,               // a table's length is no multiple of 16
+    too_long,                // no check of a list's or table's length against the queue's size and the device's limit
+    offered_twice,           // a buffer in flight is offered again
+    rewrites,                // changes a descriptor that the device has not used
+    interrupt_is_completion, // takes the oldest buffer back at each look, used or not
+    batch_oldest_only,       // IN_ORDER: takes a used entry for one buffer, whatever it names
+    length_ignored,          // hands up all that was lent, whatever the used length says
+    kick_always,             // whatever the device asked for
+    kick_never,              // likewise
+    wrong_queue,             // notifications name another queue
+    wrong_position,          // NOTIFICATION_DATA: next_off is one short
+    wrong_wrap,              // NOTIFICATION_DATA: next_wrap is inverted
     // split
     huge_lengths,             // more than 2^32 bytes in one chain
     loop,                     // the last descriptor leads back to the first

@@ -100,6 +100,7 @@ public:
 
     std::vector<Done> reap() override {
         std::vector<Done> done;
+        if (is(Fault::interrupt_is_completion) && !order_.empty()) return {finish(order_.front(), 0)};
         const auto used = load<std::uint16_t>(device_ + 2);
         while (last_used_ != used) {
             const std::size_t at = device_ + 4 + 8 * std::size_t{static_cast<std::uint16_t>(last_used_ % options_.size)};
