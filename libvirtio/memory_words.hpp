@@ -39,52 +39,79 @@ enum class SharedWord : std::uint8_t {
     device_event
 };
 
+/// A place in a split ring: of a descriptor, an available or a used entry. Kept as an offset in the used ring, so that little is
+/// shifted on the way to either. Free-running positions are scaled alike: SplitPlace::kStep is one entry.
+class SplitPlace {
+public:
+    static constexpr std::uint32_t kStep = 8;
+
+    constexpr explicit SplitPlace(std::uint32_t offset) noexcept : offset_(offset) {}
+    [[nodiscard]] static constexpr SplitPlace of(std::uint32_t number) noexcept { return SplitPlace{number * kStep}; }
+    [[nodiscard]] constexpr std::uint16_t number() const noexcept { return static_cast<std::uint16_t>(offset_ / kStep); }
+    [[nodiscard]] constexpr std::uint32_t offset() const noexcept { return offset_; }
+
+private:
+    std::uint32_t offset_;
+};
+
 /// A split ring's shared words (VIRTIO 1.4, 2.7).
 template<class Access> class SplitMemoryOf {
 public:
     constexpr SplitMemoryOf() noexcept = default;
     SplitMemoryOf(std::byte* base, std::uint16_t size) noexcept
-        : descriptors_(reinterpret_cast<Descriptor*>(base)), available_(reinterpret_cast<std::uint16_t*>(base + split_layout(size).driver)),
-          used_(base + split_layout(size).device), size_(size) {}
+        : descriptors_(base), available_(base + split_layout(size).driver), used_(base + split_layout(size).device), size_(size) {}
 
-    void store_descriptor(std::uint16_t index, const Descriptor& descriptor) noexcept {
-        Access::store_body(descriptors_[index], descriptor, SharedWord::descriptor, index);
+    void store_descriptor(SplitPlace place, const Descriptor& descriptor) noexcept {
+        Access::store_body(at(place), descriptor, SharedWord::descriptor, place.number());
     }
     /// All but `next`, which stays.
-    void store_descriptor_part(std::uint16_t index, DmaAddress address, std::uint32_t length, std::uint16_t flags) noexcept {
-        Access::store_body(descriptors_[index].address, Le64{address.value}, SharedWord::descriptor, index);
-        Access::store_body(descriptors_[index].length, Le32{length}, SharedWord::descriptor, index);
-        Access::store_body(descriptors_[index].flags, Le16{flags}, SharedWord::descriptor, index);
+    void store_descriptor_part(SplitPlace place, DmaAddress address, std::uint32_t length, std::uint16_t flags) noexcept {
+        Access::store_body(at(place).address, Le64{address.value}, SharedWord::descriptor, place.number());
+        Access::store_body(at(place).length, Le32{length}, SharedWord::descriptor, place.number());
+        Access::store_body(at(place).flags, Le16{flags}, SharedWord::descriptor, place.number());
     }
-    void store_available(std::uint16_t slot, std::uint16_t head) noexcept {
-        Access::store(available_[2 + slot], head, SharedWord::available_entry, slot);
+    /// Makes a descriptor that has been stored the last of its chain.
+    void end_chain(SplitPlace place, std::uint16_t flags) noexcept {
+        Access::store_body(at(place).flags, Le16{flags}, SharedWord::descriptor, place.number());
+        Access::store_body(at(place).next, Le16{0}, SharedWord::descriptor, place.number());
+    }
+    void store_available(SplitPlace place, std::uint16_t head) noexcept {
+        Access::store(*reinterpret_cast<std::uint16_t*>(available_ + 4 + place.offset() / 4), head, SharedWord::available_entry,
+                      place.number());
     }
     /// Release: the descriptors and ring entries before it are visible to whoever reads the index (2.7.13.3.1).
     void publish_available_index(std::uint16_t index) noexcept {
-        Access::store_release(available_[1], index, SharedWord::available_index, 0);
+        Access::store_release(driver16(2), index, SharedWord::available_index, 0);
     }
-    void store_available_flags(std::uint16_t flags) noexcept { Access::store(available_[0], flags, SharedWord::available_flags, 0); }
-    void store_used_event(std::uint16_t index) noexcept { Access::store(available_[2 + size_], index, SharedWord::used_event, 0); }
+    void store_available_flags(std::uint16_t flags) noexcept { Access::store(driver16(0), flags, SharedWord::available_flags, 0); }
+    void store_used_event(std::uint16_t index) noexcept {
+        Access::store(driver16(4 + std::size_t{2} * size_), index, SharedWord::used_event, 0);
+    }
 
     /// Acquire: pairs with the device's release of the used index.
-    [[nodiscard]] std::uint16_t load_used_index() const noexcept { return Access::load_acquire(word16(2), SharedWord::used_index, 0); }
-    [[nodiscard]] std::uint16_t load_used_flags() const noexcept { return Access::load(word16(0), SharedWord::used_flags, 0); }
+    [[nodiscard]] std::uint16_t load_used_index() const noexcept { return Access::load_acquire(device16(2), SharedWord::used_index, 0); }
+    [[nodiscard]] std::uint16_t load_used_flags() const noexcept { return Access::load(device16(0), SharedWord::used_flags, 0); }
     [[nodiscard]] std::uint16_t load_available_event() const noexcept {
-        return Access::load(word16(4 + std::size_t{8} * size_), SharedWord::available_event, 0);
+        return Access::load(device16(4 + std::size_t{8} * size_), SharedWord::available_event, 0);
     }
-    [[nodiscard]] UsedElement load_used(std::uint16_t slot) const noexcept {
-        const std::size_t at = 4 + std::size_t{8} * slot;
-        return {Le32{Access::load(word32(at), SharedWord::used_id, slot)},
-                Le32{Access::load(word32(at + 4), SharedWord::used_length, slot)}};
+    [[nodiscard]] UsedElement load_used(SplitPlace place) const noexcept {
+        std::byte* const element = used_ + 4 + place.offset();
+        return {Le32{Access::load(*reinterpret_cast<std::uint32_t*>(element), SharedWord::used_id, place.number())},
+                Le32{Access::load(*reinterpret_cast<std::uint32_t*>(element + 4), SharedWord::used_length, place.number())}};
     }
 
 private:
-    [[nodiscard]] std::uint16_t& word16(std::size_t offset) const noexcept { return *reinterpret_cast<std::uint16_t*>(used_ + offset); }
-    [[nodiscard]] std::uint32_t& word32(std::size_t offset) const noexcept { return *reinterpret_cast<std::uint32_t*>(used_ + offset); }
+    [[nodiscard]] Descriptor& at(SplitPlace place) const noexcept {
+        return *reinterpret_cast<Descriptor*>(descriptors_ + std::size_t{2} * place.offset());
+    }
+    [[nodiscard]] std::uint16_t& driver16(std::size_t offset) const noexcept {
+        return *reinterpret_cast<std::uint16_t*>(available_ + offset);
+    }
+    [[nodiscard]] std::uint16_t& device16(std::size_t offset) const noexcept { return *reinterpret_cast<std::uint16_t*>(used_ + offset); }
 
-    Descriptor* descriptors_ = nullptr;
-    std::uint16_t* available_ = nullptr; // flags, index, ring[size], used_event
-    std::byte* used_ = nullptr;          // flags, index, elements[size], available_event
+    std::byte* descriptors_ = nullptr;
+    std::byte* available_ = nullptr; // flags, index, ring[size], used_event
+    std::byte* used_ = nullptr;      // flags, index, elements[size], available_event
     std::uint16_t size_ = 0;
 };
 

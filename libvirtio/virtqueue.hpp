@@ -70,10 +70,10 @@ public:
     [[nodiscard]] Result<> add(std::span<const Segment> readable, std::span<const Segment> writable, Request& request) noexcept;
     /// The same for a single segment: the cheapest way for what most requests are.
     [[nodiscard]] Result<> add_readable(const Segment& segment, Request& request) noexcept {
-        return count(kind_ == RingKind::packed ? packed_.add_readable(segment, request) : split_.add({&segment, 1}, {}, request));
+        return count(kind_ == RingKind::packed ? packed_.add_readable(segment, request) : split_.add_readable(segment, request));
     }
     [[nodiscard]] Result<> add_writable(const Segment& segment, Request& request) noexcept {
-        return count(kind_ == RingKind::packed ? packed_.add_writable(segment, request) : split_.add({}, {&segment, 1}, request));
+        return count(kind_ == RingKind::packed ? packed_.add_writable(segment, request) : split_.add_writable(segment, request));
     }
     /// Adds preset slot `slot` with `data` in the middle: the cheapest three-part request.
     [[nodiscard]] Result<> add_preset(std::uint16_t slot, const Segment& data, bool device_writes, Request& request) noexcept {
@@ -97,6 +97,15 @@ public:
     }
     [[nodiscard]] Result<> fix_table(std::uint16_t slot, std::span<const Segment> readable) noexcept {
         return kind_ == RingKind::packed ? packed_.fix_table(slot, readable) : split_.fix_table(slot, readable);
+    }
+    /// The common case of add_preset() and add_fixed() alone, for whoever wants it without a call. False: nothing was done, and the
+    /// others go another way or say why not.
+    [[nodiscard]] [[gnu::always_inline]] bool add_preset_quickly(std::uint16_t slot, const Segment& data, bool device_writes,
+                                                                 Request& request) noexcept {
+        return kind_ == RingKind::split && split_.add_preset_quickly(slot, data, device_writes, request);
+    }
+    [[nodiscard]] [[gnu::always_inline]] bool add_fixed_quickly(std::uint16_t slot, Request& request) noexcept {
+        return kind_ == RingKind::split && split_.add_fixed_quickly(slot, request);
     }
     [[nodiscard]] Result<> add_fixed(std::uint16_t slot, Request& request) noexcept {
         return count(kind_ == RingKind::packed ? packed_.add_fixed(slot, request) : split_.add_fixed(slot, request));

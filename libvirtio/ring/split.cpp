@@ -1,5 +1,5 @@
-// What the split ring does besides one-segment requests in turn (those stand in the header): chains, tables, templates, every
-// refusal, and what a device gets wrong.
+// What the split ring does besides its fast paths, which stand in the header: chains, tables, templates, every refusal, and what a
+// device gets wrong.
 #include "libvirtio/ring/split.hpp"
 
 namespace virtio {
@@ -26,179 +26,189 @@ void SplitRing::attach(SplitMemory memory, std::span<Slot> slots, std::byte* tab
     tables_address_ = tables_address;
     templates_ = setup.templates;
     size_ = setup.size;
-    mask_ = static_cast<std::uint16_t>(setup.size - 1);
+    mask_ = (setup.size - 1u) * SplitPlace::kStep;
     fixed_ = setup.fixed;
-    mode_ = setup.in_order ? Mode::in_order : setup.fixed ? Mode::fixed : Mode::general;
     indirect_entries_ = tables == nullptr ? std::uint16_t{0} : setup.indirect_entries;
     event_index_ = setup.event_index;
     strict_length_ = setup.strict_length;
     ordering_ = setup.ordering;
-    available_ = published_ = checked_ = last_used_ = used_seen_ = skipped_until_ = batch_end_ = first_index;
-    if (mode_ == Mode::in_order) {
+    checked_ = first_index;
+    available_ = published_ = last_used_ = used_seen_ = skipped_until_ = batch_end_ = first_index * SplitPlace::kStep;
+    if (setup.in_order) {
+        mode_ = Mode::in_order;
         const std::size_t templates = templates_ == nullptr ? 0 : template_count(setup);
         for (std::size_t i = 0; i < templates; ++i) templates_[i] = {};
         presets_ = fixed_ || indirect_entries_ == 0 || templates == 0 ? std::uint16_t{0} : setup.presets;
-        listed_ = (first_index & mask_) != 0; // descriptors start at 0 all the same (2.7.5, IN_ORDER)
-    } else if (mode_ == Mode::fixed) {
-        reserved_ = setup.size;
+        listed_ = (available_ & mask_) != 0; // descriptors start at 0 all the same (2.7.5, IN_ORDER)
+    } else if (fixed_) {
+        mode_ = Mode::fixed;
+        fixed_turn_slots_ = slots_;
+        fixed_turn_mask_ = mask_;
     } else {
         presets_ = setup.presets;
-        reserved_ = static_cast<std::uint16_t>(setup.presets * 3);
+        reserved_ = setup.presets * 3u;
         listed_ = presets_ != 0;
     }
-    aligned_mask_ = listed_ || fixed_ ? std::uint16_t{0} : mask_;
-    free_head_ = reserved_;
+    if (!listed_ && !fixed_) {
+        turn_slots_ = slots_;
+        turn_mask_ = mask_;
+    }
+    free_head_ = static_cast<std::uint16_t>(reserved_);
     free_count_ = static_cast<std::uint16_t>(size_ - reserved_);
-    for (std::uint16_t i = 0; i < size_; ++i)
-        slots_[i] =
-            listed_ ? Slot{nullptr, 0, kNoHead, static_cast<std::uint16_t>(i + 1)} : Slot{nullptr, 0, kFree, fixed_ ? kReserved : kFresh};
-    for (std::uint16_t i = 0; mode_ == Mode::general && i < presets_; ++i) slots_[i * 3u + 1] = {};
+    for (std::uint16_t i = 0; i < size_; ++i) {
+        slots_[i] = {nullptr, 0, 0, listed_ ? static_cast<std::uint16_t>(i + 1) : std::uint16_t{0}};
+        if (!listed_) memory_.store_available(SplitPlace::of(i), i); // where they are taken in turn, nothing else is ever written
+    }
 }
 
 // --- adding ---
 
-Result<> SplitRing::add_any(std::span<const Segment> readable, std::span<const Segment> writable, Request& request) noexcept {
+Result<> SplitRing::add(std::span<const Segment> readable, std::span<const Segment> writable, Request& request) noexcept {
     const std::size_t count = readable.size() + writable.size();
     if (count == 0 && !mutant(11)) return fail(Error::empty_request);
     // Indirect chains too may not exceed the queue (VIRTIO 1.4, 2.7.5.3.1).
     if (count > size_ && !mutant(12)) return fail(Error::too_many_segments);
-    if (const Error error = refused(request); error != Error::none) return fail(error);
-
-    std::uint64_t bytes = 0;
-    std::uint64_t bytes_writable = 0;
-    for (const Segment& segment : readable) {
-        if (segment.length == 0 && !mutant(15)) return fail(Error::invalid_argument);
-        bytes += segment.length;
-    }
-    for (const Segment& segment : writable) {
-        if (segment.length == 0 && !mutant(16)) return fail(Error::invalid_argument);
-        bytes_writable += segment.length;
-    }
-    if (bytes + bytes_writable > 0xffff'ffffu && !mutant(17)) return fail(Error::invalid_argument);
-
-    // A table costs one read more for the device, so it is used where it saves ring space that matters: three or more parts,
-    // or a ring too full for the direct chain.
+    if (const Error error = refused(request); error != Error::none) [[unlikely]]
+        return fail(error);
+    // A table costs the device one read more, and the driver one descriptor more to write: it is used where it saves ring space that
+    // matters, for three parts or more, or where the direct chain finds no room.
     const std::uint16_t room = free_descriptors();
     const bool indirect = count <= indirect_entries_ && (count >= 3 || count > room);
     const std::size_t needed = indirect ? 1 : count;
     // A ring of fixed slots takes no chains at all.
-    if ((fixed_ || needed > static_cast<std::size_t>(size_ - reserved_)) && !mutant(18)) return fail(Error::too_many_segments);
+    if ((fixed_ || needed > size_ - reserved_) && !mutant(18)) return fail(Error::too_many_segments);
     if (needed > room && !mutant(19)) return fail(Error::ring_full);
-
-    std::uint16_t head = 0;
-    const auto lent = static_cast<std::uint32_t>(bytes_writable);
-    if (needed == 1) {
-        const bool aligned = take_single(head);
-        if (indirect)
-            add_table(head, readable, writable);
-        else
-            memory_.store_descriptor(head, readable.empty() ? descriptor(writable[0], kWrite, 0) : descriptor(readable[0], 0, 0));
-        lend(head, request, lent, aligned ? kInFlight : kInFlight + 1);
-    } else {
-        if (!listed_) leave_alignment();
-        head = add_direct(readable, writable);
-        lend(head, request, lent, static_cast<std::uint16_t>(needed + 1));
-    }
-    return {};
-}
-
-/// The descriptor for a request that needs only one; there is room. Returns whether it is aligned.
-bool SplitRing::take_single(std::uint16_t& head) noexcept {
-    if (!listed_) {
-        head = static_cast<std::uint16_t>(available_ & mask_);
-        if (slots_[head].count == kFree) {
-            if (slots_[head].next == kFresh) memory_.store_available(head, head);
-            return true;
-        }
+    if (mode_ == Mode::plain && (listed_ || needed != 1 || slots_[(available_ & mask_) / SplitPlace::kStep].request != nullptr))
         leave_alignment();
+    if (mode_ == Mode::in_order) {
+        if (needed != 1 && !listed_) leave_alignment();
+        return indirect ? add_table(readable, writable, request) : add_direct<true>(readable, writable, request);
     }
-    head = free_head_;
-    free_head_ = mode_ == Mode::in_order ? static_cast<std::uint16_t>((head + 1) & mask_) : slots_[head].next;
-    --free_count_;
-    return false;
+    return indirect ? add_table(readable, writable, request) : add_direct<false>(readable, writable, request);
 }
 
-/// The last step: the chain at `head` is written, and becomes the next available entry.
-void SplitRing::lend(std::uint16_t head, Request& request, std::uint32_t writable, std::uint16_t count) noexcept {
-    // IN_ORDER, where the head does not tell it: which of all requests this is.
-    const std::uint16_t order = listed_ && mode_ == Mode::in_order ? available_ : std::uint16_t{0};
-    slots_[head] = {&request, writable, count, listed_ && mode_ == Mode::general ? slots_[head].next : order};
+/// The descriptor whose turn it is; there is room. Nothing is taken yet.
+std::uint16_t SplitRing::next_descriptor() const noexcept {
+    return listed_ ? free_head_ : static_cast<std::uint16_t>((available_ & mask_) / SplitPlace::kStep);
+}
+
+/// The last step: the chain at `head`, of `count` descriptors, becomes the next available entry. `next` is the descriptor after it.
+void SplitRing::lend(std::uint16_t head, std::uint16_t next, Request& request, std::uint32_t writable, std::uint16_t count) noexcept {
+    Slot& slot = slots_[head];
+    slot.request = &request;
+    slot.writable = writable;
+    if (listed_) {
+        slot.count = count;
+        if (mode_ == Mode::in_order) slot.next = index_of(available_); // which of all requests this is
+        free_head_ = next;
+        free_count_ = static_cast<std::uint16_t>(free_count_ - (count == kTemplate ? 1 : count));
+        memory_.store_available(SplitPlace{available_ & mask_}, head);
+    } else if (count == kTemplate) {
+        slot.count = count;
+    }
     request.state = Request::State::in_flight;
-    if (listed_ || fixed_) memory_.store_available(available_ & mask_, head);
-    ++available_;
+    step(available_);
 }
 
-void SplitRing::add_table(std::uint16_t head, std::span<const Segment> readable, std::span<const Segment> writable) noexcept {
-    const std::size_t count = readable.size() + writable.size();
+Result<> SplitRing::add_table(std::span<const Segment> readable, std::span<const Segment> writable, Request& request) noexcept {
+    const std::uint16_t head = next_descriptor();
     const std::size_t table = std::size_t{head} * indirect_entries_ * sizeof(Descriptor);
     std::byte* const entries = tables_ + table;
     std::uint16_t index = 0; // entries follow each other, as IN_ORDER demands (2.7.5.3.1)
-    const auto entry = [&](const Segment& segment, std::uint16_t write) noexcept {
-        const auto next = static_cast<std::uint16_t>(index + 1);
-        const bool last = next == count;
-        store_table_entry(entries, index,
-                          descriptor(segment, last ? write : static_cast<std::uint16_t>(write | kNext), last ? std::uint16_t{0} : next));
-        index = next;
-    };
-    for (const Segment& segment : readable) entry(segment, 0);
-    for (const Segment& segment : writable) entry(segment, kWrite);
-    memory_.store_descriptor(head, table_descriptor(tables_address_ + table, count));
+    std::uint64_t bytes = 0;
+    for (const Segment& segment : readable) {
+        if (is_empty(segment)) return fail(Error::invalid_argument);
+        bytes += segment.length;
+        store_table_entry(entries, index, descriptor(segment, kNext, static_cast<std::uint16_t>(index + 1)));
+        ++index;
+    }
+    const std::uint64_t bytes_readable = bytes;
+    for (const Segment& segment : writable) {
+        if (is_empty(segment)) return fail(Error::invalid_argument);
+        bytes += segment.length;
+        store_table_entry(entries, index, descriptor(segment, kNext | kWrite, static_cast<std::uint16_t>(index + 1)));
+        ++index;
+    }
+    if (too_long(bytes)) return fail(Error::invalid_argument);
+    store_table_entry(entries, index - 1u, writable.empty() ? descriptor(readable.back(), 0, 0) : descriptor(writable.back(), kWrite, 0));
+    memory_.store_descriptor(SplitPlace::of(head), table_descriptor(tables_address_ + table, index));
+    lend(head, following(head), request, static_cast<std::uint32_t>(bytes - bytes_readable), 1);
+    return {};
 }
 
-/// A direct chain from the list or cursor; there is room. Returns its head.
-std::uint16_t SplitRing::add_direct(std::span<const Segment> readable, std::span<const Segment> writable) noexcept {
-    const bool in_order = mode_ == Mode::in_order;
-    const std::uint16_t head = free_head_;
-    std::size_t left = readable.size() + writable.size();
-    free_count_ = static_cast<std::uint16_t>(free_count_ - left);
-    std::uint16_t index = head;
-    const auto part = [&](const Segment& segment, std::uint16_t write) noexcept {
-        const std::uint16_t next = in_order ? static_cast<std::uint16_t>((index + 1) & mask_) : slots_[index].next;
-        const bool last = --left == 0;
-        memory_.store_descriptor(
-            index, descriptor(segment, last ? write : static_cast<std::uint16_t>(write | kNext), last ? std::uint16_t{0} : next));
-        index = next;
+/// A direct chain, of one part where descriptors are taken in turn.
+template<bool kInOrder>
+Result<> SplitRing::add_direct(std::span<const Segment> readable, std::span<const Segment> writable, Request& request) noexcept {
+    const std::uint16_t head = next_descriptor();
+    std::uint32_t index = head;
+    std::uint32_t last = head;
+    std::uint64_t bytes = 0;
+    const auto next = [this](std::uint32_t at) noexcept {
+        return kInOrder ? static_cast<std::uint16_t>((at + 1u) & (size_ - 1u)) : slots_[at].next;
     };
-    for (const Segment& segment : readable) part(segment, 0);
-    for (const Segment& segment : writable) part(segment, kWrite);
-    free_head_ = index;
-    return head;
+    for (const Segment& segment : readable) {
+        if (is_empty(segment)) return fail(Error::invalid_argument);
+        bytes += segment.length;
+        last = index;
+        const std::uint16_t following = next(index);
+        memory_.store_descriptor(SplitPlace::of(index), descriptor(segment, kNext, following));
+        index = following;
+    }
+    const std::uint64_t bytes_readable = bytes;
+    for (const Segment& segment : writable) {
+        if (is_empty(segment)) return fail(Error::invalid_argument);
+        bytes += segment.length;
+        last = index;
+        const std::uint16_t following = next(index);
+        memory_.store_descriptor(SplitPlace::of(index), descriptor(segment, kNext | kWrite, following));
+        index = following;
+    }
+    if (too_long(bytes)) return fail(Error::invalid_argument);
+    memory_.end_chain(SplitPlace::of(last), writable.empty() ? std::uint16_t{0} : kWrite);
+    lend(head, static_cast<std::uint16_t>(index), request, static_cast<std::uint32_t>(bytes - bytes_readable),
+         static_cast<std::uint16_t>(readable.size() + writable.size()));
+    return {};
 }
 
-/// Descriptors are no longer taken in turn: every free one goes to the list, every one in flight will.
+/// Descriptors are no longer taken in turn: every free one is listed, every one in flight will be.
 void SplitRing::leave_alignment() noexcept {
-    const std::uint16_t cursor = available_ & mask_;
-    if (mode_ == Mode::in_order) {
-        for (std::uint16_t at = last_used_; at != available_; ++at) {
-            Slot& slot = slots_[at & mask_];
-            if (slot.count == kInFlight) slot.count = kInFlight + 1;
-            slot.next = at;
+    if (!listed_) {
+        const std::uint32_t cursor = (available_ & mask_) / SplitPlace::kStep;
+        const bool in_order = mode_ == Mode::in_order;
+        free_count_ = free_descriptors();
+        free_head_ = static_cast<std::uint16_t>(cursor);
+        std::uint16_t* last = &free_head_;
+        for (std::uint32_t i = 0; i < size_; ++i) {
+            const auto number = static_cast<std::uint16_t>((cursor + i) & (size_ - 1u));
+            Slot& slot = slots_[number];
+            if (slot.request != nullptr) {
+                if (slot.count == 0) slot.count = 1;
+            } else if (!in_order) {
+                *last = number;
+                last = &slot.next;
+            }
         }
-        oldest_ = last_used_ & mask_;
-        free_head_ = cursor;
-    }
-    free_count_ = static_cast<std::uint16_t>(size_ - in_flight());
-    std::uint16_t* last = &free_head_;
-    for (std::uint32_t i = 0; i < size_; ++i) {
-        Slot& slot = slots_[(cursor + i) & mask_];
-        if (slot.count == kFree) {
-            slot = {nullptr, 0, kNoHead, 0};
-            if (mode_ == Mode::in_order) continue;
-            *last = static_cast<std::uint16_t>((cursor + i) & mask_);
-            last = &slot.next;
-        } else if (mode_ == Mode::general) {
-            slot.count = kInFlight + 1;
+        if (in_order) {
+            oldest_ = static_cast<std::uint16_t>((last_used_ & mask_) / SplitPlace::kStep);
+            std::uint16_t order = last_used();
+            for (std::uint32_t i = 0; i < in_flight(); ++i, ++order) slots_[(oldest_ + i) & (size_ - 1u)].next = order;
         }
+        listed_ = true;
+        turn_slots_ = &taken_;
+        turn_mask_ = 0;
     }
-    listed_ = true;
-    aligned_mask_ = 0;
-    skipped_until_ = last_used_;
+    if (mode_ == Mode::plain) {
+        mode_ = Mode::listed;
+        used_seen_ = last_used_; // whoever is taking requests looks again, and sees the new mode
+    } else {
+        skipped_until_ = last_used_;
+    }
 }
 
 // --- presets and fixed slots ---
 
 void SplitRing::preset(std::uint16_t slot, const Segment& first, const Segment& last) noexcept {
-    if (slot >= presets_ && !mutant(31)) return;
+    if (slot >= presets_ && !mutant(27)) return;
     if (mode_ == Mode::in_order) {
         std::byte* const table = tables_ + preset_table(slot);
         store_table_entry(table, 0, descriptor(first, kNext, 1));
@@ -207,9 +217,9 @@ void SplitRing::preset(std::uint16_t slot, const Segment& first, const Segment& 
         return;
     }
     const auto at = static_cast<std::uint16_t>(slot * 3);
-    memory_.store_descriptor(at, descriptor(last, kWrite, 0));
-    memory_.store_descriptor(static_cast<std::uint16_t>(at + 1), descriptor(first, kNext, static_cast<std::uint16_t>(at + 2)));
-    memory_.store_descriptor(static_cast<std::uint16_t>(at + 2), descriptor({}, kNext, at));
+    memory_.store_descriptor(SplitPlace::of(at), descriptor(last, kWrite, 0));
+    memory_.store_descriptor(SplitPlace::of(at + 1u), descriptor(first, kNext, static_cast<std::uint16_t>(at + 2)));
+    memory_.store_descriptor(SplitPlace::of(at + 2u), descriptor({}, kNext, at));
     slots_[at].writable = last.length;
 }
 
@@ -240,7 +250,7 @@ Result<> SplitRing::fix_table(std::uint16_t slot, std::span<const Segment> reada
     }
     const Descriptor its = table_descriptor(tables_address_ + table, readable.size());
     if (mode_ == Mode::fixed) {
-        memory_.store_descriptor(slot, its);
+        memory_.store_descriptor(SplitPlace::of(slot), its);
         slots_[slot].writable = 0;
     } else {
         templates_[slot] = {{its.address.load()}, its.length.load(), 0, its.flags.load(), false};
@@ -251,18 +261,30 @@ Result<> SplitRing::fix_table(std::uint16_t slot, std::span<const Segment> reada
 Result<> SplitRing::add_fixed_slowly(std::uint16_t slot, Request& request) noexcept {
     if (!fixed_ || no_slot(slot)) return fail(Error::invalid_argument);
     if (is_shut()) return fail(Error::queue_broken);
-    if (mode_ == Mode::fixed || (templates_[slot].in_flight && !mutant(39))) return fail(Error::request_in_flight);
-    const RingTemplate& its = templates_[slot];
-    return add_template(slot, {Le64{its.address.value}, Le32{its.length}, Le16{its.flags}, Le16{0}}, request);
+    if (mode_ == Mode::in_order) {
+        if (templates_[slot].in_flight && !mutant(39)) return fail(Error::request_in_flight);
+        const RingTemplate& its = templates_[slot];
+        return add_template(slot, {Le64{its.address.value}, Le32{its.length}, Le16{its.flags}, Le16{0}}, request);
+    }
+    Slot& its = slots_[slot];
+    if (its.request != nullptr && !mutant(33)) return fail(Error::request_in_flight);
+    // The first slot out of turn: from here on each one's number is written.
+    fixed_turn_slots_ = &taken_;
+    fixed_turn_mask_ = 0;
+    fixed_slots_ = size_;
+    its.request = &request;
+    request.state = Request::State::in_flight;
+    memory_.store_available(SplitPlace{available_ & mask_}, slot);
+    step(available_);
+    return {};
 }
 
 /// IN_ORDER: a preset or fixed slot, as the one descriptor whose turn it is.
 Result<> SplitRing::add_template(std::uint16_t slot, const Descriptor& its, Request& request) noexcept {
-    if (free_descriptors() == 0 && !mutant(33)) return fail(Error::ring_full);
-    std::uint16_t head = 0;
-    static_cast<void>(take_single(head));
-    memory_.store_descriptor(head, its);
-    lend(head, request, slot, kTemplate);
+    if (free_descriptors() == 0 && !mutant(16)) return fail(Error::ring_full);
+    const std::uint16_t head = next_descriptor();
+    memory_.store_descriptor(SplitPlace::of(head), its);
+    lend(head, following(head), request, slot, kTemplate);
     templates_[slot].in_flight = true;
     ++templates_out_;
     return {};
@@ -277,7 +299,7 @@ SplitRing::Taken SplitRing::take_checked(std::uint32_t id, std::uint32_t length)
         return {};
     }
     const Slot& slot = slots_[id];
-    if ((slot.count == kFree || slot.count == kNoHead) && !mutant(3)) {
+    if (slot.request == nullptr && !mutant(3)) {
         shut(RingFault::used_id_not_in_flight);
         return {};
     }
@@ -287,12 +309,12 @@ SplitRing::Taken SplitRing::take_checked(std::uint32_t id, std::uint32_t length)
 SplitRing::Taken SplitRing::take_in_order_checked() noexcept {
     if (last_used_ == batch_end_) {
         if (!begin_batch()) return {};
-        if (last_used_ != skipped_until_) return take_skipped(last_used_);
+        if (last_used_ != skipped_until_) return take_skipped(SplitPlace{last_used_ & mask_});
     }
-    const std::uint16_t head = listed_ ? oldest_ : static_cast<std::uint16_t>(last_used_ & mask_);
+    const std::uint16_t head = listed_ ? oldest_ : SplitPlace{last_used_ & mask_}.number();
     const Slot& slot = slots_[head];
     const std::uint32_t lent = slot.count == kTemplate ? templates_[slot.writable].writable : slot.writable;
-    const bool last = static_cast<std::uint16_t>(last_used_ + 1) == batch_end_;
+    const bool last = last_used_ + SplitPlace::kStep == batch_end_;
     const Taken taken = complete(head, lent, last ? batch_length_ : lent);
     skipped_until_ = last_used_;
     return taken;
@@ -301,24 +323,26 @@ SplitRing::Taken SplitRing::take_in_order_checked() noexcept {
 /// One used element stands for all requests up to the one that it names; it lies where the first of them would have its own, and the
 /// used index moves by their number (2.7.9, IN_ORDER).
 bool SplitRing::begin_batch() noexcept {
-    const std::uint16_t at = last_used_;
+    const std::uint32_t at = last_used_;
     if (at == used_seen_ && !look()) return false;
-    const UsedElement element = memory_.load_used(at & mask_);
+    const UsedElement element = memory_.load_used(SplitPlace{at & mask_});
     const std::uint32_t id = element.id.load();
     if (id >= size_ && !mutant(8)) {
         shut(RingFault::used_id_out_of_range);
         return false;
     }
+    // How many requests the batch has before the one that it names.
     const Slot& slot = slots_[id];
-    const auto last = static_cast<std::uint16_t>(listed_ ? slot.next : at + ((id - at) & mask_));
-    const bool outside = static_cast<std::uint16_t>(last - at) >= static_cast<std::uint16_t>(used_seen_ - at);
-    if ((outside && !mutant(9)) || (slot.count == kNoHead && !mutant(10))) {
+    const std::uint32_t skipped =
+        listed_ ? static_cast<std::uint16_t>(slot.next - last_used()) : ((SplitPlace::of(id).offset() - at) & mask_) / SplitPlace::kStep;
+    if ((skipped >= index_of(used_seen_ - at) && !mutant(9)) || (slot.request == nullptr && !mutant(10))) {
         shut(RingFault::out_of_order);
         return false;
     }
-    batch_end_ = static_cast<std::uint16_t>(last + 1);
+    skipped_until_ = at + skipped * SplitPlace::kStep;
+    batch_end_ = skipped_until_ + SplitPlace::kStep;
     batch_length_ = element.length.load();
-    skipped_until_ = listed_ || templates_out_ != 0 ? at : last;
+    if (listed_ || templates_out_ != 0) skipped_until_ = at;
     return true;
 }
 
@@ -342,31 +366,21 @@ SplitRing::Taken SplitRing::complete(std::uint16_t head, std::uint32_t lent, std
 /// The chain is its owner's again, and nothing of it is left here.
 void SplitRing::release(std::uint16_t head) noexcept {
     Slot& slot = slots_[head];
-    const std::uint16_t count = slot.count;
-    ++last_used_;
+    step(last_used_);
+    slot.request = nullptr;
     if (mode_ == Mode::in_order) {
-        const auto descriptors = static_cast<std::uint16_t>(count == kInFlight || count == kTemplate ? 1 : count - 1);
+        std::uint16_t count = slot.count;
         if (count == kTemplate) {
             templates_[slot.writable].in_flight = false;
             --templates_out_;
+            count = 1;
         }
-        slot = {nullptr, 0, listed_ ? kNoHead : kFree, fixed_ ? kReserved : std::uint16_t{0}};
-        oldest_ = static_cast<std::uint16_t>((head + descriptors) & mask_);
-        free_count_ = static_cast<std::uint16_t>(free_count_ + descriptors);
-    } else if (mode_ == Mode::fixed) {
-        slot.request = nullptr;
-        slot.count = kFree;
-    } else if (count == kInFlight) {
         slot = {};
-    } else {
-        std::uint16_t tail = head;
-        for (std::uint16_t left = static_cast<std::uint16_t>(count - 1); left > 1; --left) tail = slots_[tail].next;
-        slots_[tail].next = free_head_;
-        free_head_ = head;
-        free_count_ = static_cast<std::uint16_t>(free_count_ + count - 1);
-        slot.request = nullptr;
+        oldest_ = static_cast<std::uint16_t>((head + count) & (size_ - 1u));
+        free_count_ = static_cast<std::uint16_t>(free_count_ + count);
+    } else if (mode_ != Mode::fixed) {
         slot.writable = 0;
-        slot.count = kNoHead;
+        give_back(head, slot);
     }
 }
 
@@ -374,18 +388,16 @@ void SplitRing::release(std::uint16_t head) noexcept {
 void SplitRing::shut(RingFault fault) noexcept {
     fault_ = fault;
     used_seen_ = skipped_until_ = batch_end_ = last_used_;
-    aligned_mask_ = 0;
-    reserved_ = 0;
-    if (size_ != 0 && slots_[0].count == kFree) slots_[0].next = kReserved;
+    turn_slots_ = fixed_turn_slots_ = &taken_;
+    turn_mask_ = fixed_turn_mask_ = 0;
+    reserved_ = fixed_slots_ = 0;
 }
 
 Request* SplitRing::reclaim(std::uint16_t& cursor) noexcept {
     for (; cursor < size_ && in_flight() != 0; ++cursor) {
-        const Slot& slot = slots_[cursor];
-        if (slot.count == kFree || slot.count == kNoHead) continue;
-        Request* request = slot.request;
+        Request* const request = slots_[cursor].request;
+        if (request == nullptr) continue;
         release(cursor);
-        if (slots_[0].count == kFree) slots_[0].next = kReserved;
         return request;
     }
     return nullptr;
