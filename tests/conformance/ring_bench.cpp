@@ -10,12 +10,15 @@
 namespace conformance {
 namespace {
 
-constexpr std::size_t kMemory = std::size_t{1} << 20;
+/// Guest memory for a queue of this size and its buffers: with tables they need room.
+std::size_t memory_for(std::uint16_t size) { return std::size_t{size > 64 ? 4u : 1u} << 20; }
 
 std::uint32_t total(const std::vector<std::uint32_t>& parts) { return std::accumulate(parts.begin(), parts.end(), std::uint32_t{0}); }
 
 /// What a buffer may look like in a queue of `size` descriptors; `which` counts through the shapes.
 Shape shape(std::uint64_t which, std::uint16_t size) {
+    static constexpr std::uint16_t kParts[]{1, 1, 2, 2, 2, 3, 6, 1};
+    if (kParts[which % 8] > size) which %= 2;
     switch (which % 8) {
     case 0: return {{200}, {}};
     case 1: return {{}, {300}};
@@ -52,8 +55,8 @@ void GuestPlatform::free(void* memory, std::size_t) noexcept { std::free(memory)
 // --- libvirtio ---
 
 OurRing::OurRing(const Combination& what, const referee::Script& script, Way way)
-    : combination(what), memory({.size = kMemory}), judge(script.text()), device(memory, judge, script), platform(memory), way_(way),
-      random_(script.seed) {
+    : combination(what), memory({.size = memory_for(what.size)}), judge(script.text()), device(memory, judge, script), platform(memory),
+      way_(way), random_(script.seed) {
     virtio::QueueOptions options{.maximum_size = what.size};
     if (what.indirect) options.indirect_entries = what.size;
     if (way == Way::presets) options.presets = static_cast<std::uint16_t>(what.size / 4);
@@ -64,6 +67,7 @@ OurRing::OurRing(const Combination& what, const referee::Script& script, Way way
         mistakes.emplace_back("the queue was not created");
         return;
     }
+    room_ = queue.room();
     set_up_slots();
     if (!device.enable({.size = what.size,
                         .descriptors = queue.descriptor_address().value,
@@ -211,7 +215,7 @@ bool OurRing::add_any(std::uint64_t which) {
     if (way_ == Way::fixed) return add_fixed();
     if (way_ == Way::presets && which % 3 != 0) return add_preset(which % 3 == 1);
     // Beside presets few descriptors are left to chains.
-    return add(shape(way_ == Way::presets ? which % 6 : which, combination.size));
+    return add(way_ == Way::presets ? shape(which % 6, room_) : shape(which, combination.size));
 }
 
 void OurRing::service() {
@@ -251,7 +255,7 @@ void OurRing::drain() {
 // --- the script ---
 
 ScriptedRing::ScriptedRing(const Combination& what, scripted::Fault broken, const referee::Script& script)
-    : combination(what), memory({.size = kMemory}), judge(script.text()), device(memory, judge, script), fault(broken) {
+    : combination(what), memory({.size = memory_for(what.size)}), judge(script.text()), device(memory, judge, script), fault(broken) {
     const std::size_t bytes = scripted::Driver::footprint(what.size);
     const std::uint64_t ring = memory.allocate(bytes, 4096);
     buffers_ = memory.allocate(1 << 16, 4096);

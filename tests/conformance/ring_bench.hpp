@@ -101,6 +101,7 @@ private:
 
     Way way_;
     std::vector<Slot> slots_;
+    std::uint16_t room_ = 0; // descriptors for general chains
     std::vector<std::unique_ptr<Live>> live_;
     std::uint64_t serial_ = 0;
     std::uint64_t random_;

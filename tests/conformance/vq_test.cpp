@@ -29,3 +29,39 @@ TEST_CASE("RULE-012 a ring starts empty") { check_kept("RULE-012", kBoth); }
 TEST_CASE("RULE-012 twin") {
     check_twin({"RULE-012"}, kBoth, Fault::dirty_ring, {}, [](ScriptedRing&) {});
 }
+
+TEST_CASE("Queues of every size, from one descriptor on") {
+    for (Combination it : combinations(kBoth)) {
+        for (const std::uint16_t size :
+             it.packed ? std::vector<std::uint16_t>{1, 2, 3, 5, 64, 255} : std::vector<std::uint16_t>{1, 2, 4, 64, 256}) {
+            it.size = size;
+            INFO(it.name());
+            for (const Way way : {Way::general, Way::presets, Way::fixed}) {
+                OurRing ring{it, {.seed = 11, .order = it.in_order ? referee::Order::batches : referee::Order::random, .delay = 1}, way};
+                ring.observed = size < 10; // each look of the referee's takes in the whole ring
+                ring.traffic(40 + 3u * size);
+                CHECK_MESSAGE(ring.mistakes.empty(), joined(ring.mistakes));
+                const referee::Verdict verdict = ring.judge.verdict();
+                CHECK_MESSAGE(verdict.clean(), verdict.text());
+            }
+        }
+    }
+}
+
+TEST_CASE("Indices that pass 65,536") {
+    for (Combination it : combinations({.indirect = Where::Need::no, .notification_data = Where::Need::yes})) {
+        it.size = it.packed ? 37 : 32;
+        INFO(it.name());
+        OurRing ring{
+            it,
+            {.seed = 12, .order = it.in_order ? referee::Order::batches : referee::Order::random, .notify = referee::Notify::ahead},
+            Way::fixed};
+        ring.observed = false;
+        ring.traffic(70'000);
+        CHECK_MESSAGE(ring.mistakes.empty(), joined(ring.mistakes));
+        CHECK(ring.completed == 70'000);
+        const referee::Verdict verdict = ring.judge.verdict();
+        CHECK_MESSAGE(verdict.clean(), verdict.text());
+        CHECK(verdict.of(it.packed ? "NOTIF-014" : "RULE-008") == referee::Value::held);
+    }
+}
