@@ -201,6 +201,7 @@ bool Scheduler::hinted() const noexcept { return wake_hints.load(std::memory_ord
 void Scheduler::wake_words() noexcept {
     // Counted before the words are read: a hint in between is seen next time.
     hints_seen_ = wake_hints.load(std::memory_order_acquire);
+    halted_for_ = nullptr; // its hint is among those; the next one may be anybody's
     Task* task = words_.front();
     while (task != nullptr) {
         Task* next = List<Task>::next(*task);

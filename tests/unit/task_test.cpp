@@ -159,6 +159,30 @@ TEST_CASE("an unrelated interrupt leaves the waiter asleep") {
     CHECK(machine().now == start + 300);
 }
 
+TEST_CASE("a hint for another task's word is not taken for the one that ended an earlier halt (B24)") {
+    static std::atomic<std::uint32_t> mine, other;
+    mine = other = 0;
+    trace.clear();
+    auto& waiter = run([](void*) {
+        CHECK(kernel::wait_for(other, kNever));
+        trace += 'o';
+    });
+    kernel::yield(); // it waits
+    const std::uint64_t start = machine().now;
+    machine().interrupt_at(start + 100, [] {
+        mine = 1;
+        kernel::wake_hint();
+    });
+    REQUIRE(kernel::wait_for(mine, kNever)); // halted under this task
+    mine = 0;
+    kernel::yield(); // the scheduler looks at all words
+    other = 1;       // now, while this task runs
+    kernel::wake_hint();
+    CHECK_FALSE(kernel::wait_for(mine, start + 5'000));
+    CHECK(trace == "o"); // not only when something else happens
+    kernel::join(waiter);
+}
+
 TEST_CASE("a busy pair of tasks does not starve a word or a deadline") {
     static std::atomic<std::uint32_t> word;
     static bool stop;
