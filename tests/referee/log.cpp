@@ -30,13 +30,13 @@ std::string what(const Event& event) {
     case EventKind::interrupt: return a != 0 ? "interrupt" : "interrupt that was not asked for";
     case EventKind::suppressed: return print("device asks for notifications: flags %" PRIu64 ", event 0x%" PRIx64, a, b);
     case EventKind::asked: return print("driver asks for interrupts: flags %" PRIu64 ", event 0x%" PRIx64, a, b);
-    case EventKind::lie: return print("lie: %s, value %" PRIu64, name(static_cast<LieKind>(a)).data(), b);
+    case EventKind::lie: return "lie: " + std::string{name(static_cast<LieKind>(a))} + print(", value %" PRIu64, b);
     case EventKind::reset: return a != 0 ? "reset confirmed" : "reset asked for";
     case EventKind::released: return print("memory given back: 0x%" PRIx64 ", %" PRIu64 " bytes", a, b);
     case EventKind::read: return print("register 0x%03" PRIx64 " read: 0x%" PRIx64, a, b);
     case EventKind::write: return print("register 0x%03" PRIx64 " written: 0x%" PRIx64, a, b);
     case EventKind::status: return print("status 0x%" PRIx64 ", was 0x%" PRIx64, a, b);
-    case EventKind::violation: return print("violation of %s", info(static_cast<Clause>(a)).id.data());
+    case EventKind::violation: return "violation of " + std::string{info(static_cast<Clause>(a)).id};
     }
     return "?";
 }

@@ -56,7 +56,7 @@ TEST_CASE("the environment replaces a script, and a machine's seed") {
     const auto replaced = Script{.seed = 1}.or_environment();
     Machine machine{{.memory = 1 << 16, .seed = 1}};
     machine.add_mmio(0x1000, Echo{});
-    setenv("RINGSIDE_REFEREE", "seed=", 1);
+    setenv("RINGSIDE_REFEREE", "seed=", 1); // NOLINT(concurrency-mt-unsafe)
     const auto bad = Script{}.or_environment();
     unsetenv("RINGSIDE_REFEREE"); // NOLINT(concurrency-mt-unsafe)
     REQUIRE(replaced);
