@@ -191,6 +191,9 @@ void NetDevice::configuration_changed() noexcept {
         return; // a configuration that does not stand still announces itself again
     }
     update_state();
+    // QEMU (7.2) drops what a queue holds when it is told of it while the link is down, and leaves a packed ring with notifications off:
+    // without this one nothing would be sent again.
+    if (link_up_ && !announced_up_) transmit_.kick_always();
     announce_link(announced_up_);
 }
 

@@ -44,6 +44,9 @@ class WrongArguments(unittest.TestCase):
     def test_unknown_machine(self):
         self.refused("run", "--machine", "virt", naming="'virt'")
 
+    def test_unknown_ring(self):
+        self.refused("run", "--ring", "round", naming="'round'")
+
     def test_missing_disk(self):
         self.refused("run", "--disk", "/nowhere/disk.img", naming="/nowhere/disk.img")
 

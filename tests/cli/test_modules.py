@@ -40,6 +40,13 @@ class CommandLine(unittest.TestCase):
         words = Machine(image="x", machine="microvm", acpi=False).arguments()
         self.assertNotIn("virtio_mmio.device", words[words.index("-append") + 1])
 
+    def test_packed_rings(self):
+        for kind in machine.MACHINES:
+            for ring, expected in (("split", False), ("packed", True)):
+                words = Machine(image="x", machine=kind, ring=ring, disks=[Disk("a.img")], chardevs=["null,id=c"], console="c").arguments()
+                devices = [word for word in words if word.startswith("virtio-") and not word.startswith("virtio-mmio.")]
+                self.assertEqual([",packed=on" in word for word in devices], [expected] * 5)
+
     def test_vectors_only_where_msix_exists(self):
         words = Machine(image="x", vectors=0).arguments()
         for word in words:

@@ -321,7 +321,7 @@ def fresh(guest, path, than):
 
 # What QEMU says about us.
 
-def negotiated(guest, agent):
+def negotiated(guest, agent, machine):
     reports = [status.status(guest, path) for _, path in status.devices(guest)]
     ours = agent.items("devices")
     need(len(reports) == len(ours) and len(ours) >= 7, f"QEMU has {len(reports)} virtio devices, the guest {len(ours)}")
@@ -333,6 +333,7 @@ def negotiated(guest, agent):
         need(not any("FAILED" in word or "NEEDS_RESET" in word for word in words), f"{name}: QEMU's status is {words}")
         need(not report["broken"], f"{name} is broken")
         need(status.negotiated(report) >> 32 & 1, f"{name}: VERSION_1 was not negotiated")
+        equal(status.negotiated(report) >> status.RING["VIRTIO_F_RING_PACKED"] & 1, machine.ring == "packed", f"{name}: RING_PACKED")
     seen = sorted((report["device-id"], status.negotiated(report)) for report in reports)
     told = sorted((device["type"], int(device["features"], 16)) for device in ours)
     equal([f"{kind}:{bits:#x}" for kind, bits in told], [f"{kind}:{bits:#x}" for kind, bits in seen], "features that the guest says it negotiated")
@@ -348,7 +349,7 @@ def no_rescues(agent):
 def interrupts_as_meant(configuration, agent):
     modes = {device["name"]: device["interrupts"] for device in agent.items("devices")}
     need("polled" not in modes.values(), f"a device is polled: {modes}")
-    if configuration in ("q35-intx", "microvm"):
+    if configuration in ("q35-intx", "microvm", "microvm-packed"):
         need(set(modes.values()) == {"line"}, f"no device has messages here, but: {modes}")
     else:
         lines = [name for name, mode in modes.items() if mode == "line"]
@@ -400,7 +401,7 @@ def main(configuration):
             checks.run("console.several_at_once", still_there, guest, agent)
             checks.run("balloon.half_and_back_under_load", balloon_under_load, guest, agent)
             checks.run("balloon.statistics", balloon_statistics, guest, agent)
-            checks.run("qemu.negotiated", negotiated, guest, agent)
+            checks.run("qemu.negotiated", negotiated, guest, agent, machine)
             checks.run("interrupts", interrupts_as_meant, configuration, agent)
             checks.run("watchdog.no_rescues", no_rescues, agent)
             log = guest.guest_errors()

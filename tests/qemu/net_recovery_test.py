@@ -28,8 +28,9 @@ RECEIVE, TRANSMIT = 0, 1
 class Rings:
     """The network device's queues, as they stand in the guest's memory."""
 
-    def __init__(self, guest, folder):
+    def __init__(self, guest, folder, packed):
         self._guest = guest
+        self._packed = packed
         self._file = open(Path(folder) / "memory", "r+b")
         self._memory = mmap.mmap(self._file.fileno(), 0)
         self._path = next(path for name, path in status.devices(guest) if name == "virtio-net")
@@ -41,25 +42,40 @@ class Rings:
     def _where(self, queue):
         return self._guest.qmp("x-query-virtio-queue-status", path=self._path, queue=queue)
 
-    def jump(self, queue):
-        """The used index moves by more than the guest has lent."""
+    def lie(self, queue):
+        """The used index moves by more than the guest has lent; packed: a buffer that was never lent is used."""
         self._guest.qmp("stop")
         try:
-            at = self._where(queue)["vring-used"] + 2
-            index, = struct.unpack_from("<H", self._memory, at)
-            struct.pack_into("<H", self._memory, at, (index + 1000) & 0xFFFF)
+            where = self._where(queue)
+            if self._packed:
+                at = where["vring-desc"] + 16 * where["used-idx"]
+                flags, = struct.unpack_from("<H", self._memory, at + 14)
+                available, used = flags >> 7 & 1, flags >> 15 & 1
+                # A descriptor that is still lent carries the lap's bit as available; one of the lap before has both alike.
+                lap = available if available != used else 1 - available
+                struct.pack_into("<HH", self._memory, at + 12, 0x7FFF, lap * 0x8080)
+            else:
+                at = where["vring-used"] + 2
+                index, = struct.unpack_from("<H", self._memory, at)
+                struct.pack_into("<H", self._memory, at, (index + 1000) & 0xFFFF)
         finally:
             self._guest.qmp("cont")
 
     def ruin_descriptors(self, queue):
-        """Every descriptor goes on at one that there is not: QEMU refuses such a chain and sets DEVICE_NEEDS_RESET."""
+        """Every descriptor goes on at one that there is not; packed: is an indirect table of a length that none has. QEMU refuses such a chain
+        and sets DEVICE_NEEDS_RESET."""
         self._guest.qmp("stop")
         try:
             where = self._where(queue)
             for number in range(where["vring-num"]):
-                at = where["vring-desc"] + 16 * number + 12
-                flags, = struct.unpack_from("<H", self._memory, at)
-                struct.pack_into("<HH", self._memory, at, flags | 1, 0xFFFF)
+                at = where["vring-desc"] + 16 * number
+                if self._packed:
+                    flags, = struct.unpack_from("<H", self._memory, at + 14)
+                    struct.pack_into("<I", self._memory, at + 8, 17)
+                    struct.pack_into("<H", self._memory, at + 14, flags | 4)
+                else:
+                    flags, = struct.unpack_from("<H", self._memory, at + 12)
+                    struct.pack_into("<HH", self._memory, at + 12, flags | 1, 0xFFFF)
         finally:
             self._guest.qmp("cont")
 
@@ -108,10 +124,10 @@ def main(configuration):
             agent = Agent(guest)
             agent.call("net", 60)
             agent.call("listen", PORT)
-            rings = Rings(guest, folder)
+            rings = Rings(guest, folder, machine.ring == "packed")
             link_down = lambda: guest.qmp("set_link", name="nic0", up=False)    # makes the guest look at its queues
-            checks.run("net.used_index_of_receive_queue", healed, guest, agent, port, lambda: rings.jump(RECEIVE), link_down)
-            checks.run("net.used_index_of_transmit_queue", healed, guest, agent, port, lambda: rings.jump(TRANSMIT), link_down)
+            checks.run("net.lie_in_receive_queue", healed, guest, agent, port, lambda: rings.lie(RECEIVE), link_down)
+            checks.run("net.lie_in_transmit_queue", healed, guest, agent, port, lambda: rings.lie(TRANSMIT), link_down)
             checks.run("net.device_needs_reset", healed, guest, agent, port, lambda: rings.ruin_descriptors(RECEIVE),
                        lambda: reachable(agent))
             rings.close()

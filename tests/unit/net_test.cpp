@@ -96,6 +96,19 @@ TEST_CASE("link events: down refuses frames, up lets them flow; what is received
     CHECK(lan.device.violations.empty());
 }
 
+TEST_CASE("a link that comes up: the device hears of the transmit queue, whatever it asked for while the link was down") {
+    Lan lan;
+    REQUIRE(lan.start());
+    lan.device.want_kicks(kTx, false);
+    const unsigned before = lan.device.queues[kTx].kicks;
+    lan.set_link(false);
+    lan.card.poll(64);
+    CHECK(lan.device.queues[kTx].kicks == before);
+    lan.set_link(true);
+    lan.card.poll(64);
+    CHECK(lan.device.queues[kTx].kicks == before + 1);
+}
+
 TEST_CASE("a link that is down from the start") {
     Lan lan;
     lan.device.config[6] = 0;

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 MACHINES = ["q35", "pc", "microvm"]
+RINGS = ["split", "packed"]
 
 # Where microvm (QEMU 7.2) keeps its virtio-mmio slots: `info mtree -f` lists them, their interrupts were read from the DSDT's _CRS entries.
 # With ACPI there are 24 slots on the second IOAPIC (GSI 24 and up), named nowhere but in the DSDT, so they are named on the kernel command
@@ -70,6 +71,7 @@ class Machine:
     ports: dict = field(default_factory=dict)   # virtserialport name -> chardev id
     balloon: bool = True
     entropy: bool = True
+    ring: str = "split"             # what every virtio device offers; a split ring is what QEMU's devices have unless told
     vectors: int = -1               # MSI-X vectors of every PCI device; 0: none; -1: QEMU's own number
     acpi: bool = True               # microvm only
     reboot: bool = False            # a reset starts the guest anew instead of ending QEMU
@@ -103,6 +105,8 @@ class Machine:
 
     def _device(self, kind, *options, vectors=True):
         options = [option for option in options if option]
+        if self.ring == "packed":
+            options.append("packed=on")
         if self.machine == "microvm":
             if self.acpi:
                 slot = MICROVM_FIRST_SLOT + len(self._slots)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from . import app, disk, process, setup
 from .arguments import existing_file, integer, shell_words, static_address
-from .machine import MACHINES, Disk, Forward, Machine, accelerator, exit_status, shown
+from .machine import MACHINES, RINGS, Disk, Forward, Machine, accelerator, exit_status, shown
 from .messages import UserError, say
 
 
@@ -22,6 +22,7 @@ def add_arguments(parser):
     parser.add_argument("program", nargs="?", default="appliance", metavar="PROGRAM",
                         help="a folder made by 'ringside new', or the name of an image or example (default: appliance)")
     parser.add_argument("--machine", choices=MACHINES, default="q35", help="QEMU's machine (default: q35; microvm has its devices on MMIO)")
+    parser.add_argument("--ring", choices=RINGS, default="split", help="layout of the virtqueues that QEMU's devices offer (default: split)")
     parser.add_argument("--disk", action="append", type=existing_file, default=[], metavar="FILE",
                         help="a raw disk image; may be given several times (default: a sample disk with a tar archive)")
     parser.add_argument("--port", type=integer(1, 65535), default=8080, metavar="N",
@@ -54,6 +55,8 @@ def free_port(first, address="127.0.0.1"):
 
 def describe(machine, program, note):
     parts = [f"{machine.accel.upper()}", f"{machine.smp} processor{'s' if machine.smp != 1 else ''}", f"{machine.memory} MiB"]
+    if machine.ring != "split":
+        parts.append(f"{machine.ring} rings")
     parts.append("disk " + ", ".join(Path(d.path).name for d in machine.disks) + note)
     where = f"web page http://127.0.0.1:{machine.forwards[0].host}/" if machine.network else "no network"
     return f"booting {program} on {machine.machine} ({', '.join(parts)}); {where}"
@@ -64,7 +67,7 @@ def make_machine(options, image, folder):
     disks = [Disk(path, read_only=not os.access(path, os.W_OK)) for path in options.disk] or [Disk(disk.scratch_copy(folder), "sample")]
     machine = Machine(image=image, machine=options.machine, memory=options.memory, smp=options.smp, accel=accelerator(options.accel),
                       disks=disks, network=not options.no_net, command_line=shlex.split(options.append), extra=list(options.qemu_args),
-                      program_arguments=options.program_arguments)
+                      program_arguments=options.program_arguments, ring=options.ring)
     if machine.network:
         port = free_port(options.port)
         if port != options.port:

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from . import app, disk, process, setup
 from .arguments import integer
-from .machine import MACHINES, Disk, Machine, accelerator, exit_status, shown
+from .machine import MACHINES, RINGS, Disk, Machine, accelerator, exit_status, shown
 from .messages import UserError, say
 
 TRANSPORTS = ["pci", "mmio"]
-RINGS = ["split"]
 INTERRUPTS = ["msix", "intx", "poll"]
 
 
@@ -58,9 +57,9 @@ def main(options):
         machine = Machine(image=image, machine=machine_name, memory=options.memory, smp=options.smp, accel=accelerator(options.accel),
                           disks=[Disk(disk.scratch_copy(folder), "sample")], console="console", serial="chardev:serial",
                           chardevs=[f"file,id=console,path={console}", f"file,id=serial,path={serial}", *joined_chardevs(folder)],
-                          ports=JOINED_PORTS,
+                          ports=JOINED_PORTS, ring=options.ring,
                           vectors=0 if transport == "pci" and interrupts == "intx" else -1,
-                          command_line=[f"irq={interrupts}", f"ring={options.ring}"])
+                          command_line=[f"irq={interrupts}"])
         say(f"self-test on {machine_name}: {transport}, {options.ring} ring, {interrupts}")
         if options.print_qemu:
             say(shown(machine.arguments()))
