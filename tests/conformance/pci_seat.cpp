@@ -13,7 +13,7 @@ namespace {
 constexpr std::uintptr_t kDeviceSelect = 0, kDeviceFeature = 4, kDriverSelect = 8, kDriverFeature = 12, kConfigVector = 16,
                          kQueueCount = 18, kStatus = 20, kGeneration = 21, kQueueSelect = 22, kSize = 24, kVector = 26, kEnable = 28,
                          kNotifyOffset = 30, kDescriptor = 32, kNotifyConfig = 56, kReset = 58, kCommonLength = 64;
-constexpr unsigned kPacked = 34, kOrderPlatform = 36, kNotificationData = 38, kNotifConfigData = 39, kRingReset = 40;
+constexpr unsigned kPacked = 34, kOrderPlatform = 36, kNotificationData = 38, kNotifConfigData = 39;
 constexpr std::uint8_t kFeaturesOk = 8;
 
 std::string number(std::uint64_t value) {

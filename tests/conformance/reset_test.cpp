@@ -9,8 +9,6 @@ using scripted::MmioFault;
 
 namespace {
 
-constexpr auto kYes = Where::Need::yes;
-
 /// Two queues at work, a reset of one with a buffer in flight while the other goes on, its second start with another size, the end.
 void life(OurDevice& ours) {
     for (const std::string& mistake : ours.mistakes) FAIL_CHECK(mistake);
