@@ -96,9 +96,6 @@ public:
     [[nodiscard]] std::uint8_t next_capability(std::uint8_t capability) const noexcept;
     static constexpr unsigned kMostCapabilities = 48;
 
-    /// The first capability with this id, 0 when there is none or the list is malformed.
-    [[nodiscard]] std::uint8_t find_capability(std::uint8_t id) const noexcept;
-
 private:
     PciPlatform* platform_ = nullptr;
     PciAddress address_;

@@ -219,7 +219,6 @@ void BalloonDevice::deflated(Request& request) noexcept {
 
 void BalloonDevice::statistics_wanted(Request& request) noexcept {
     auto& lane = static_cast<Lane&>(request);
-    if (lane.error != Error::none && !mutant(623)) return;
     lane.owner->statistics_due_ = true;
     ++lane.owner->handled_;
 }
@@ -262,7 +261,7 @@ Result<> BalloonDevice::report(std::span<const Segment> pieces) noexcept {
 void BalloonDevice::reported(Request& request) noexcept {
     auto& lane = static_cast<Lane&>(request);
     lane.busy = false;
-    if (lane.error == Error::none || mutant(629)) ++lane.owner->handled_;
+    ++lane.owner->handled_;
     lane.owner->tell(BalloonChange::reported, lane.error);
 }
 

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """Mutation tests: switches each validation off in turn and demands that a test notices.
 
-Every check of what a device or a caller gives has a number (mutants.tsv). The program under test is built with the tests' memory
-policy, in which RINGSIDE_MUTANT=N switches check N off; it runs once per number, in a process of its own. A failed test, a crash
+Every check of what a device or a caller gives has a number (mutants.tsv). The programs of tests are built with a memory policy in
+which RINGSIDE_MUTANT=N switches check N off; they run once per number, in processes of their own, in the order given. A failed test, a crash
 or a hang kills the mutant. The test case that did it the last time (killers.tsv) is tried first, then the tests in files of a like name, then the whole program.
 A mutant that lives must have its reason in survivors.tsv, and one that is listed there must live.
 
-    run.py PROGRAM                   all mutants; fails below 98 % or for a survivor without a reason
-    run.py PROGRAM --record          the same, and writes killers.tsv anew
-    run.py PROGRAM --only 17,300-399 some of them
-    run.py PROGRAM --table           says of each mutant what killed it
+    run.py PROGRAM...                   all mutants; fails below 98 % or for a survivor without a reason
+    run.py PROGRAM... --record          the same, and writes killers.tsv anew
+    run.py PROGRAM... --only 17,300-399 some of them
+    run.py PROGRAM... --table           says of each mutant what killed it
 """
 import argparse
 import collections
@@ -81,14 +81,17 @@ def run(program, mutant, chosen, seconds):
     return Outcome(how, last, time.monotonic() - begun), lines
 
 
-def baseline(program):
-    """Every test case passes without a mutant: {name: seconds}."""
-    outcome, lines = run(program, 0, [], 600)
-    if outcome.how != "lives":
-        raise SystemExit(f"without a mutant the program {outcome.how} in: {outcome.test}")
-    names = [line[2:] for line in lines if line.startswith("@ ")]
-    times = [float(line[2:]) for line in lines if line.startswith("= ")]
-    return dict(zip(names, times))
+def baseline(programs):
+    """Every test case passes without a mutant: {name: (program, seconds)}."""
+    found = {}
+    for program in reversed(programs):
+        outcome, lines = run(program, 0, [], 600)
+        if outcome.how != "lives":
+            raise SystemExit(f"without a mutant {program} {outcome.how} in: {outcome.test}")
+        names = [line[2:] for line in lines if line.startswith("@ ")]
+        times = [float(line[2:]) for line in lines if line.startswith("= ")]
+        found |= {name: (program, seconds) for name, seconds in zip(names, times)}
+    return found
 
 
 def numbers(text):
@@ -99,19 +102,23 @@ def numbers(text):
     return chosen
 
 
-def hunt(program, mutant, place, known, times, whole):
+def hunt(programs, mutant, place, known, times, whole):
     """The first test case that notices, the last time's first."""
+    outcome = Outcome("lives", "", 0.0)
+    attempts = [(program, chosen, whole) for chosen in (near(place), []) for program in programs]
     if known in times:
-        outcome, _ = run(program, mutant, [f"--test-case={escaped(known)}"], max(LEAST_SECONDS, int(10 * times[known])))
+        program, seconds = times[known]
+        attempts.insert(0, (program, [f"--test-case={escaped(known)}"], max(LEAST_SECONDS, int(10 * seconds))))
+    for attempt in attempts:
+        outcome, _ = run(attempt[0], mutant, *attempt[1:])
         if outcome.how != "lives":
-            return outcome
-    outcome, _ = run(program, mutant, near(place), whole)
-    return outcome if outcome.how != "lives" else run(program, mutant, [], whole)[0]
+            break
+    return outcome
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("program")
+    parser.add_argument("programs", nargs="+", metavar="PROGRAM")
     parser.add_argument("--record", action="store_true")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--only", type=numbers)
@@ -123,11 +130,11 @@ def main():
     killers = {row[0]: row[1:] for row in read_table(HERE / "killers.tsv", 3)}
     chosen = [number for number in mutants if arguments.only is None or number in arguments.only]
 
-    times = baseline(arguments.program)
-    whole = max(30, int(4 * sum(times.values())))
+    times = baseline(arguments.programs)
+    whole = max(30, int(4 * sum(seconds for _, seconds in times.values())))
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
         found = dict(zip(chosen, pool.map(
-            lambda number: hunt(arguments.program, number, mutants[number][0], killers.get(number, ("",))[0], times, whole), chosen)))
+            lambda number: hunt(arguments.programs, number, mutants[number][0], killers.get(number, ("",))[0], times, whole), chosen)))
 
     complaints = []
     for number in chosen:

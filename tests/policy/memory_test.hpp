@@ -11,10 +11,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 
 #include "libvirtio/bytes.hpp"
 #include "libvirtio/memory_words.hpp"
+#include "tests/policy/mutant.hpp"
 
 namespace virtio {
 inline namespace test_memory {
@@ -52,24 +52,6 @@ private:
 [[nodiscard]] inline Probe& probe() noexcept {
     static thread_local Probe its;
     return its;
-}
-
-[[nodiscard]] inline std::atomic<unsigned>& active_mutant() noexcept {
-    static std::atomic<unsigned> its = [] {
-        const char* text = std::getenv("RINGSIDE_MUTANT");
-        return text == nullptr ? 0u : static_cast<unsigned>(std::strtoul(text, nullptr, 10));
-    }();
-    return its;
-}
-inline void set_mutant(unsigned number) noexcept { active_mutant().store(number, std::memory_order_relaxed); }
-
-/// Whether the validation of this number is switched off. Numbers start at 1, each stands once in the sources.
-[[nodiscard]] constexpr bool mutant(unsigned number) noexcept {
-    if consteval {
-        return false;
-    } else {
-        return active_mutant().load(std::memory_order_relaxed) == number;
-    }
 }
 
 template<class T> [[nodiscard]] inline T load_once(const T& word) noexcept {

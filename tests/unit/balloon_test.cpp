@@ -420,3 +420,98 @@ TEST_CASE("every kind of interrupts works, and lost ones are healed (B24, B26)")
     CHECK(host.platform.clock_ns - start <= 2 * Device::kWatchdogNs);
     CHECK(host.balloon.device().watchdog_rescues() == 1);
 }
+
+TEST_CASE("misuse: second starts, too many statistics, what was never started") {
+    BalloonDevice never;
+    CHECK(never.recover().error() == Error::not_started);
+    CHECK(never.poll() == 0);
+    CHECK(never.report({}).error() == Error::not_started);
+    CHECK(never.inflate({}).error() == Error::not_started);
+
+    Host host;
+    const std::vector<BalloonStatistic> many(kBalloonStatistics + 1, BalloonStatistic::free_memory);
+    CHECK(host.balloon.start(host.platform, host.device, {.observer = &host.owner, .statistics = many}).error() == Error::invalid_argument);
+    REQUIRE(host.start());
+    CHECK(host.balloon.start(host.platform, host.device).error() == Error::already_started);
+    CHECK(host.balloon.inflate(host.range(1, 10)).has_value()); // it did no harm
+    CHECK(host.balloon.inflate({}).error() == Error::invalid_argument);
+    host.settle();
+    CHECK(host.balloon.pages() == 10);
+    CHECK(host.pages.size() == 10);
+    host.answering = false;
+    CHECK(host.balloon.inflate(host.range(20, 10)).has_value());
+    CHECK(host.balloon.inflate({}).error() == Error::invalid_argument); // it will never do, busy or not
+    host.answering = true;
+    host.notified(0);
+    host.settle();
+    host.set_target(9);
+    CHECK(host.balloon.stop().has_value());
+    host.owner.seen.clear();
+    CHECK(host.balloon.poll() == 0); // a late word of the host's is for nobody
+    CHECK(host.owner.seen.empty());
+    CHECK(host.device.violations.empty());
+}
+
+TEST_CASE("an owner who wants no news, or gives no statistics") {
+    struct Quiet {
+        bool observer, changed, statistic, list;
+    };
+    for (const Quiet& quiet :
+         {Quiet{false, true, true, true}, Quiet{true, false, true, true}, Quiet{true, true, false, true}, Quiet{true, true, true, false}}) {
+        Host host;
+        BalloonDevice::Options options;
+        if (quiet.observer) options.observer = &host.owner;
+        if (!quiet.changed) host.owner.changed = nullptr;
+        if (!quiet.statistic) host.owner.statistic = nullptr;
+        if (quiet.list) options.statistics = kStatistics;
+        REQUIRE(host.balloon.start(host.platform, host.device, options).has_value());
+        CHECK(host.device.accepted.has(BalloonFeature::stats_vq) == (quiet.observer && quiet.statistic && quiet.list));
+        CHECK(host.balloon.inflate(host.range(1, 10)).has_value());
+        host.settle();
+        CHECK(host.balloon.pages() == 10);
+        host.set_target(3);
+        host.settle();
+        CHECK(host.balloon.target() == 3);
+        host.finish();
+    }
+}
+
+TEST_CASE("reporting: a queue that is not where the device promises, and one that is found behind a gap") {
+    Host::Options options;
+    options.features.erase(BalloonFeature::stats_vq);
+    options.queues = {8, 8, 0, 8, 0}; // hints where reports might be thought to be, and no queue for those
+    Host without{options};
+    CHECK_FALSE(without.start({.reporting = true}));
+    CHECK(without.platform.live.empty());
+
+    options.features.erase(BalloonFeature::free_page_hint);
+    options.queues = {8, 8, 0, 32, 0};
+    Host third{options};
+    REQUIRE(third.start({.reporting = true}));
+    CHECK(third.device.queues[3].enabled);
+    CHECK(third.balloon.can_report());
+    third.finish();
+}
+
+TEST_CASE("trap 20: what a device that never confirms its reset was given stays with it") {
+    Host host;
+    REQUIRE(host.start());
+    host.answering = false;
+    CHECK(host.balloon.inflate(host.range(1, 50)).has_value());
+    const auto chain = host.device.take(0);
+    REQUIRE(chain);
+    host.device.reset_reads = ~std::uint64_t{0};
+    CHECK(host.balloon.stop().error() == Error::reset_timeout);
+    CHECK(host.platform.firewall.admits(chain->readable[0].data, chain->readable[0].length, fake::Firewall::Access::read));
+    CHECK(host.balloon.inflating()); // nobody was told of an end
+}
+
+TEST_CASE("a device that does not take the number of pages needs a recovery") {
+    Host host;
+    REQUIRE(host.start());
+    CHECK_FALSE(host.balloon.needs_recovery());
+    host.device.config.resize(6);
+    CHECK(host.balloon.inflate(host.range(1, 50)).has_value());
+    host.settle();
+    CHECK(host.balloon.needs_recovery());
+}

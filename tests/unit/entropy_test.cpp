@@ -146,3 +146,57 @@ TEST_CASE("entropy: B49: every allocation may fail, nothing leaks") {
         CHECK(failing < 9);
     }
 }
+
+TEST_CASE("entropy: misuse: second starts, no memory, what was never started, another type's device") {
+    EntropyDevice never;
+    std::array<std::byte, 64> out{};
+    CHECK(never.recover().error() == Error::not_started);
+    CHECK(never.poll() == 0);
+    CHECK(never.read(out, 1000).error() == Error::not_started);
+
+    Rig rig;
+    CHECK(rig.driver.start(rig.platform, rig.device, {.queue_size = 0}).error() == Error::queue_size_invalid);
+    CHECK(rig.device.status_writes.empty());
+    REQUIRE(rig.driver.start(rig.platform, rig.device));
+    CHECK(rig.driver.start(rig.platform, rig.device).error() == Error::already_started);
+    CHECK(rig.driver.read(out, 1'000'000) == 64); // it did no harm
+    CHECK(rig.driver.read({static_cast<std::byte*>(nullptr), 5}, 1'000'000).error() == Error::invalid_argument);
+
+    fake::FakeDevice disk({.type = 2, .features = FeatureSet::of(32)});
+    CHECK(never.start(rig.platform, disk).error() == Error::no_device);
+    CHECK(disk.status_writes.empty());
+}
+
+TEST_CASE("entropy: while one reads, others are told that it is busy") {
+    Rig rig;
+    REQUIRE(rig.driver.start(rig.platform, rig.device));
+    rig.stalled = true;
+    unsigned looks = 0;
+    rig.platform.on_wait = [&] {
+        ++looks;
+        std::array<std::byte, 8> other{};
+        CHECK(rig.driver.read(other, 1000).error() == Error::busy);
+        CHECK(rig.driver.stop().error() == Error::busy);
+        CHECK(rig.driver.recover().error() == Error::busy);
+        if (looks < 3) return;
+        rig.stalled = false;
+        rig.serve();
+    };
+    std::array<std::byte, 64> out{};
+    CHECK(rig.driver.read(out, ~std::uint64_t{0}) == 64); // a deadline beyond the end of time is none
+    CHECK(looks == 3);
+    CHECK(rig.driver.counters().resets == 0);
+}
+
+TEST_CASE("entropy: a late answer goes no further than the buffer that it meets") {
+    Rig rig;
+    REQUIRE(rig.driver.start(rig.platform, rig.device));
+    rig.stalled = true;
+    std::array<std::byte, 64> out{};
+    CHECK(rig.driver.read(out, 5'000'000).error() == Error::timeout);
+    rig.stalled = false;
+    rig.serve();
+    CHECK(rig.driver.read(std::span(out).first(8), 5'000'000) == 8);
+    CHECK(out[7] == std::byte{1});
+    CHECK(out[8] == std::byte{0});
+}

@@ -9,6 +9,7 @@
 
 #include "libvirtio/bytes.hpp"
 #include "libvirtio/memory_words.hpp"
+#include "tests/policy/mutant.hpp"
 
 namespace virtio {
 inline namespace observed_memory {
@@ -22,9 +23,6 @@ struct Observer {
     static Observer its;
     return its;
 }
-
-/// Mutants belong to the tests' other policy (tests/policy).
-[[nodiscard]] constexpr bool mutant(unsigned) noexcept { return false; }
 
 template<class T> [[nodiscard]] inline T load_once(const T& word) noexcept {
     static_assert(sizeof(T) <= sizeof(void*));
