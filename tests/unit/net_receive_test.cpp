@@ -374,8 +374,8 @@ TEST_CASE("descriptors that the device rewrites change nothing (B6)") {
         lan.device.use(kTx, *out, 0xffff'ffff);
         lan.card.poll();
         CHECK(lan.received.size() == round + 1);
-        // Receive descriptors are written once: give the device sound ones again.
-        std::memcpy(lan.device.queues[kRx].descriptors, saved.data(), saved.size());
+        // Receive descriptors of a split ring are written once: give the device sound ones again.
+        if (!lan.device.queues[kRx].packed) std::memcpy(lan.device.queues[kRx].descriptors, saved.data(), saved.size());
     }
     CHECK(lan.card.state() == Error::none);
     CHECK(lan.device.violations.empty());

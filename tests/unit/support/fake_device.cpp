@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
+#include <string_view>
 
 namespace fake {
 namespace {
@@ -12,7 +14,7 @@ using virtio::Result;
 
 // The device's own constants: nothing of the library's is used here, so that a shared mistake cannot hide.
 constexpr std::uint16_t kDescNext = 1, kDescWrite = 2, kDescIndirect = 4;
-constexpr unsigned kBitIndirect = 28, kBitEvent = 29, kBitRingReset = 40;
+constexpr unsigned kBitIndirect = 28, kBitEvent = 29, kBitRingReset = 40, kBitVersion1 = 32, kBitPacked = 34;
 constexpr std::uint8_t kAck = 1, kDriver = 2, kDriverOk = 4, kFeaturesOk = 8, kFailed = 128;
 
 template<class T> T get(const std::byte* at) {
@@ -117,11 +119,21 @@ FakeDevice::FakeDevice(Options options)
         queues.back().maximum = options.queue_sizes[i];
         bells_.push_back({this, i});
     }
+    if (packed_by_default() && offered.has(kBitVersion1)) offered.insert(kBitPacked);
+}
+
+bool packed_by_default() {
+    static const bool its = [] {
+        const char* kind = std::getenv("RINGSIDE_FAKE_RING");
+        return kind != nullptr && std::string_view(kind) == "packed";
+    }();
+    return its;
 }
 
 unsigned FakeDevice::available(unsigned index) const {
     const Queue& queue = queues.at(index);
     if (!queue.enabled) return 0;
+    if (queue.packed) return packed_available(queue);
     return static_cast<std::uint16_t>(get<std::uint16_t>(queue.driver + 2) - queue.next_available);
 }
 
@@ -169,9 +181,13 @@ std::optional<Chain> FakeDevice::take(unsigned index) {
     if ((status_ & kDriverOk) == 0 || available(index) == 0) return std::nullopt;
     if (available(index) > queue.size) violation("more chains available than the queue holds");
     Chain chain;
-    chain.head = get<std::uint16_t>(queue.driver + 4 + std::size_t{2} * (queue.next_available % queue.size));
-    ++queue.next_available;
-    walk(queue, chain, reinterpret_cast<std::uintptr_t>(queue.descriptors), queue.size, chain.head, false);
+    if (queue.packed) {
+        packed_take(queue, chain);
+    } else {
+        chain.head = get<std::uint16_t>(queue.driver + 4 + std::size_t{2} * (queue.next_available % queue.size));
+        ++queue.next_available;
+        walk(queue, chain, reinterpret_cast<std::uintptr_t>(queue.descriptors), queue.size, chain.head, false);
+    }
     if (chain.readable.size() + chain.writable.size() > queue.size) violation("chain longer than the queue");
     inspect(chain);
     if (queue.kicks_wanted) want_kicks(index, true);
@@ -183,6 +199,11 @@ void FakeDevice::use(unsigned index, std::uint32_t id, std::uint32_t written) { 
 void FakeDevice::use_batch(unsigned index, const std::vector<std::pair<std::uint32_t, std::uint32_t>>& elements) {
     Queue& queue = queues.at(index);
     const std::uint16_t old_index = queue.used;
+    if (queue.packed) {
+        const unsigned before = queue.used_slots;
+        for (const auto& [id, written] : elements) packed_use(queue, id, written);
+        return packed_interrupt_if_wanted(queue, queue.used_slots - before);
+    }
     for (const auto& [id, written] : elements) {
         std::byte* element = queue.device + 4 + std::size_t{8} * (queue.used % queue.size);
         put<std::uint32_t>(element, id);
@@ -197,6 +218,7 @@ void FakeDevice::want_kicks(unsigned index, bool wanted) {
     Queue& queue = queues.at(index);
     queue.kicks_wanted = wanted;
     if (!queue.enabled) return;
+    if (queue.packed) return packed_want_kicks(queue, wanted);
     if (accepted.has(kBitEvent)) {
         // "Not wanted" is an event as far behind as the index allows.
         const auto event = static_cast<std::uint16_t>(wanted ? queue.next_available : queue.next_available - 0x8000);
@@ -249,6 +271,7 @@ void FakeDevice::needs_reset() {
 }
 
 void FakeDevice::poke_used_index(unsigned index, std::uint16_t value) {
+    if (queues.at(index).packed) return packed_use(queues.at(index), 0xffff, 0);
     queues.at(index).used = value;
     put<std::uint16_t>(queues.at(index).device + 2, value);
 }
@@ -256,6 +279,7 @@ std::uint16_t FakeDevice::used_index(unsigned index) const { return queues.at(in
 
 void FakeDevice::scribble_descriptors(unsigned index, std::uint8_t pattern) {
     Queue& queue = queues.at(index);
+    if (queue.packed) return packed_scribble(queue, pattern);
     std::memset(queue.descriptors, pattern, std::size_t{16} * queue.size);
 }
 
@@ -362,8 +386,11 @@ Result<virtio::QueueGrant> FakeDevice::queue_enable(std::uint16_t index, const v
     if ((status_ & kFeaturesOk) == 0) violation("queue set up before FEATURES_OK");
     if ((status_ & kDriverOk) != 0 && !queue.was_reset) violation("queue set up after DRIVER_OK");
     if (queue.enabled) violation("queue enabled twice");
-    if (setup.size == 0 || setup.size > queue.maximum || (setup.size & (setup.size - 1)) != 0) violation("bad queue size");
-    if (setup.descriptor.value % 16 != 0 || setup.driver.value % 2 != 0 || setup.device.value % 4 != 0) violation("misaligned ring");
+    const bool packed = accepted.has(kBitPacked);
+    if (setup.size == 0 || setup.size > queue.maximum) violation("bad queue size");
+    if (!packed && (setup.size & (setup.size - 1)) != 0) violation("a split ring's size is a power of two");
+    if (setup.descriptor.value % 16 != 0 || setup.driver.value % (packed ? 4 : 2) != 0 || setup.device.value % 4 != 0)
+        violation("misaligned ring");
     virtio::QueueGrant grant;
     grant.vector = setup.vector;
     if (setup.vector != virtio::kNoVector && setup.vector == refuse_vector) {
@@ -379,6 +406,8 @@ Result<virtio::QueueGrant> FakeDevice::queue_enable(std::uint16_t index, const v
     queue.driver = pointer(setup.driver.value);
     queue.device = pointer(setup.device.value);
     queue.enabled = true;
+    queue.packed = packed;
+    queue.slots_of.assign(0x10000, 0);
     grant.doorbell = virtio::Doorbell::through(
         [](void* context, std::uint32_t value) noexcept {
             const Bell& bell = *static_cast<Bell*>(context);

@@ -1,5 +1,5 @@
-// A virtio device for unit tests: registers, configuration and split rings, written from the specification and sharing no code
-// with the library's ring engine. It really walks the rings in memory, keeps a list of every rule that it saw broken, obeys or
+// A virtio device for unit tests: registers, configuration, split and packed rings, written from the specification and sharing no
+// code with the library's ring engines. It really walks the rings in memory, keeps a list of every rule that it saw broken, obeys or
 // ignores the driver's suppression, and lies when told to. Single-threaded; device addresses are host pointers.
 //
 //     fake::HostPlatform platform;
@@ -77,11 +77,18 @@ struct Chain {
     std::size_t write(std::size_t offset, const void* data, std::size_t bytes) const;
 };
 
+/// A place in a packed ring, with the wrap counter of its lap.
+struct PackedCursor {
+    unsigned slot = 0;
+    bool wrap = true;
+    void advance(std::uint16_t size, unsigned slots = 1);
+};
+
 class FakeDevice final : public virtio::Transport {
 public:
     struct Options {
         std::uint32_t type = 0;
-        virtio::FeatureSet features{}; // offered; VERSION_1 is not added by itself
+        virtio::FeatureSet features{}; // offered; VERSION_1 is not added by itself. RING_PACKED is, by packed_by_default()
         std::vector<std::uint8_t> config{};
         std::vector<std::uint16_t> queue_sizes{}; // maximum per queue; 0: no such queue
         std::uint16_t messages = 8;               // message interrupts granted at most; 0: none
@@ -110,7 +117,8 @@ public:
 
     /// The next available chain of a queue, walked and checked; nullopt when there is none.
     [[nodiscard]] std::optional<Chain> take(unsigned queue);
-    /// Puts a chain on the used ring and interrupts if the driver wants to know.
+    /// Puts a chain on the used ring and interrupts if the driver wants to know. In a packed ring with IN_ORDER, all chains taken
+    /// before it are used with it.
     void use(unsigned queue, const Chain& chain, std::uint32_t written) { use(queue, chain.head, written); }
     void use(unsigned queue, std::uint32_t id, std::uint32_t written);
     /// Several at once: one index update, one interrupt.
@@ -121,7 +129,7 @@ public:
 
     // --- lies ---
 
-    void poke_used_index(unsigned queue, std::uint16_t index);
+    void poke_used_index(unsigned queue, std::uint16_t index); // packed: uses a buffer id that was never lent
     [[nodiscard]] std::uint16_t used_index(unsigned queue) const;
     void scribble_descriptors(unsigned queue, std::uint8_t pattern); // what the driver must never read back
     void interrupt_queue(unsigned queue);                            // spurious, or late
@@ -139,6 +147,12 @@ public:
         bool kicks_wanted = true;
         bool was_reset = false; // by itself: it may be set up again on a running device
         std::uint32_t last_notification = 0;
+        // Packed rings:
+        bool packed = false;
+        PackedCursor next, used_at;          // where the next available descriptor is read, the next used one written
+        unsigned used_slots = 0;             // ever
+        std::vector<std::uint16_t> slots_of; // by buffer id; 0: not in flight
+        std::vector<std::uint16_t> order;    // buffer ids taken and not used, the oldest first
     };
     std::vector<Queue> queues;
     std::vector<std::uint8_t> config;
@@ -180,6 +194,13 @@ private:
         unsigned queue;
     };
     void violation(const std::string& what) { violations.push_back(what); }
+    [[nodiscard]] unsigned packed_available(const Queue& queue) const;
+    void packed_part(Chain& chain, const std::byte* descriptor);
+    void packed_take(Queue& queue, Chain& chain);
+    void packed_use(Queue& queue, std::uint32_t id, std::uint32_t written);
+    void packed_interrupt_if_wanted(Queue& queue, unsigned slots);
+    void packed_want_kicks(Queue& queue, bool wanted);
+    void packed_scribble(Queue& queue, std::uint8_t pattern);
     void inspect(const Chain& chain);
     void inspect(const std::byte* data, std::size_t bytes, Firewall::Access access, const char* what);
     void interrupt_if_wanted(Queue& queue, std::uint16_t old_index);
@@ -200,5 +221,9 @@ private:
     virtio::InterruptTarget target_;
     std::vector<Bell> bells_;
 };
+
+/// Whether every FakeDevice that offers VERSION_1 offers RING_PACKED too: set by the environment (RINGSIDE_FAKE_RING=packed), so
+/// that one suite runs over either kind of ring.
+[[nodiscard]] bool packed_by_default();
 
 } // namespace fake
