@@ -95,7 +95,10 @@ public:
         config_bits_ = bits;
     }
     /// Whether a configuration change was announced since the last call.
-    [[nodiscard]] bool take_config_change() noexcept { return config_changed_.exchange(0, std::memory_order_acquire) != 0; }
+    [[nodiscard]] bool take_config_change() noexcept {
+        // Asked in every poll(): a look costs less than an exchange.
+        return config_changed_.load(std::memory_order_relaxed) != 0 && config_changed_.exchange(0, std::memory_order_acquire) != 0;
+    }
 
     /// Sleeps until the event is marked or `deadline_ns` comes (false). Without interrupts it naps and returns true. After
     /// kWatchdogNs without an interrupt it looks at the queues itself; used buffers found there are counted as a rescue.

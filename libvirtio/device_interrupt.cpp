@@ -41,6 +41,7 @@ void Device::on_interrupt(std::uint16_t vector) noexcept {
     if ((why & InterruptStatus::kConfig) != 0) {
         config_changed_.store(1, std::memory_order_release);
         config_event_->mark(config_bits_);
+        if (config_event_ != &event_) platform_->wake(); // one for each word
     }
     platform_->wake();
 }

@@ -35,7 +35,8 @@ Result<> BlockDevice::start(Platform& platform, Transport& transport, const Opti
     const Result<> up = bring_up(options);
     if (up) return up;
     stopped_by_ = up.error();
-    ready_ = fast_ = false;
+    ready_ = false;
+    fast_bytes_ = 0;
     if (up.error() != Error::no_device || mutant(302)) device_.abort(); // somebody else's device is left alone
     free_slots();
     return up;
@@ -79,8 +80,15 @@ Result<> BlockDevice::bring_up(const Options& options) noexcept {
     capacity_ = *capacity;
     failed_ = false;
     ready_ = true;
-    fast_ = direct_;
+    take_short_cuts();
     return {};
+}
+
+void BlockDevice::take_short_cuts() noexcept {
+    if (!ready_ || !direct_)
+        fast_bytes_ = 0;
+    else
+        fast_bytes_ = capacity_ < limits_.segment_bytes / kSectorSize ? capacity_ * kSectorSize : limits_.segment_bytes;
 }
 
 Result<> BlockDevice::read_limits() noexcept {
@@ -181,7 +189,8 @@ void BlockDevice::free_slots() noexcept {
 
 Result<> BlockDevice::shut(Error error) noexcept {
     if (polling_ && !mutant(318)) return fail(Error::busy);
-    ready_ = fast_ = false;
+    ready_ = false;
+    fast_bytes_ = 0;
     stopped_by_ = Error::not_started;
     polling_ = true; // completions run now: they can neither submit nor stop
     const Result<> confirmed = device_.stop(error);
@@ -231,7 +240,8 @@ Result<> BlockDevice::recover() noexcept {
 void BlockDevice::note_failure() noexcept {
     if (failed_) return;
     failed_ = true;
-    ready_ = fast_ = false;
+    ready_ = false;
+    fast_bytes_ = 0;
     if (queue_.broken()) {
         stopped_by_ = Error::queue_broken;
         platform_->log(LogLevel::error, message(queue_.fault()));
@@ -246,12 +256,13 @@ void BlockDevice::configuration_changed() noexcept {
     const Result<std::uint64_t> capacity = device_.config().read(block_config::kCapacity); // BLK-014
     if (!capacity || (*capacity == capacity_ && !mutant(323))) return;
     capacity_ = *capacity;
+    take_short_cuts();
     ++counters_.capacity_changes;
     platform_->log(LogLevel::info, "blk: the capacity changed");
     if (on_capacity != nullptr || mutant(324)) on_capacity(*this);
 }
 
-unsigned BlockDevice::poll() noexcept {
+unsigned BlockDevice::poll(PollEnd end) noexcept {
     if (polling_ && !mutant(326)) return 0;
     static_cast<void>(device_.event().take());
     if (slots_ == nullptr && !mutant(325)) return 0; // not running
@@ -269,14 +280,14 @@ unsigned BlockDevice::poll() noexcept {
             resumed_ = false;
             queue_.kick();
         }
-        more = queue_.arm_interrupts();
+        more = end == PollEnd::armed && queue_.arm_interrupts();
     }
     if (more && !failed_) device_.event().mark(Device::queue_bit(0)); // the budget is used up: again at once
-    if (device_.take_config_change()) {
+    if (device_.take_config_change()) [[unlikely]] {
         configuration_changed();
         ++work;
     }
-    if (work != 0 && (free_preset_ != kNoSlot || free_general_ != kNoSlot)) tell_room();
+    if (room_waiter_ != nullptr && work != 0 && (free_preset_ != kNoSlot || free_general_ != kNoSlot)) tell_room();
     polling_ = false;
     return work;
 }

@@ -50,6 +50,9 @@ struct BlockLimits {
     std::uint32_t write_zeroes_sectors = 0; // most per chain; 0: not supported
 };
 
+/// What poll() leaves behind: the device tells of the next completion, or whoever polls comes again by himself.
+enum class PollEnd : std::uint8_t { armed, quiet };
+
 enum class CacheMode : std::uint8_t { write_through, write_back };
 enum class Unmap : std::uint8_t { never, allowed };
 
@@ -110,7 +113,7 @@ public:
     void kick() noexcept { queue_.kick(); }
 
     /// The owner's service, bounded: takes completions, follows configuration changes, arms interrupts. Returns the work done.
-    unsigned poll() noexcept;
+    unsigned poll(PollEnd end = PollEnd::armed) noexcept;
     /// Kicks, polls and sleeps until the request is done. After `timeout_ns` the device is reset, since virtio cannot cancel one
     /// request: it and all others in flight end, and the device is started again. Errors: the request's; timeout; abandoned.
     [[nodiscard]] Result<> wait(BlockRequest& request, std::uint64_t timeout_ns = kForever) noexcept;
@@ -183,11 +186,15 @@ private:
     void configuration_changed() noexcept;
     void note_failure() noexcept;
     void tell_room() noexcept;
+    void take_short_cuts() noexcept;
 
     // requests.cpp
     [[nodiscard]] Result<> refuse(Error error) noexcept;
     [[nodiscard]] Result<> check(const Request& request, std::uint64_t sector, std::uint64_t sectors) noexcept;
-    [[nodiscard]] Result<> one(BlockRequest& request, BlockOperation operation, std::uint64_t sector, std::span<std::byte> data) noexcept;
+    template<BlockOperation operation>
+    [[nodiscard]] Result<> one(BlockRequest& request, std::uint64_t sector, std::span<std::byte> data) noexcept;
+    [[nodiscard, gnu::noinline]] Result<> one_with_call(Slot& slot, std::byte* data, BlockOperation operation) noexcept;
+    void one_sent(const Slot& slot, BlockRequest& request, std::uint32_t bytes, BlockOperation operation) noexcept;
     [[nodiscard, gnu::noinline]] Result<> one_checked(BlockRequest& request, BlockOperation operation, std::uint64_t sector,
                                                       std::span<std::byte> data) noexcept;
     [[nodiscard]] Result<> submit(BlockRequest& request, BlockOperation operation, std::uint64_t sector, std::uint64_t left,
@@ -216,7 +223,8 @@ private:
     template<class Use> static void each_run(Slot& slot, std::uint64_t bytes, Use use) noexcept;
 
     // requests.cpp
-    static void one_done(Request& request) noexcept;   // a request of one chain without mappings
+    template<BlockOperation operation> static void one_done(Request& request) noexcept; // a request of one chain without mappings
+    [[gnu::noinline, gnu::cold]] void one_failed(Slot& slot, std::uint8_t status) noexcept;
     static void chain_done(Request& request) noexcept; // any other
     void advance(Slot& slot) noexcept;
     void finish(Slot& slot, Error error) noexcept;
@@ -238,6 +246,7 @@ private:
     std::size_t statuses_at_ = 0;
     std::size_t id_at_ = 0;
     std::size_t bounce_at_ = 0;
+    std::uint64_t fast_bytes_ = 0; // longest request on the shortest way, never beyond the disk; 0: not ready, or memory needs mapping
     std::uint64_t capacity_ = 0;
     BlockLimits limits_;
     std::uint16_t slot_count_ = 0;
@@ -247,7 +256,6 @@ private:
     bool read_only_ = false;
     bool direct_ = false;
     bool indirect_ = false;
-    bool fast_ = false;  // ready, and a single segment needs no mapping
     bool ready_ = false; // started, and neither failed nor being stopped
     bool failed_ = false;
     bool polling_ = false; // inside poll(): complete() may not stop the device

@@ -42,36 +42,48 @@ template<class Byte> Result<std::uint64_t> measure(std::span<const std::span<Byt
 }
 } // namespace
 
-Result<> BlockDevice::one(BlockRequest& request, BlockOperation operation, std::uint64_t sector, std::span<std::byte> data) noexcept {
-    // The common case in one go: whole blocks inside the disk, one segment, a preset slot, nothing to map.
+[[gnu::always_inline]] inline void BlockDevice::one_sent(const Slot& slot, BlockRequest& request, std::uint32_t bytes,
+                                                         BlockOperation operation) noexcept {
+    free_preset_ = slot.next_free;
+    queue_.count_bytes(bytes);
+    ++(operation == BlockOperation::in ? counters_.reads : counters_.writes);
+    request.state = Request::State::in_flight;
+}
+
+// The common case in one go and without a call: whole blocks inside the disk, one segment, a preset slot, nothing to map.
+template<BlockOperation operation>
+[[gnu::always_inline]] inline Result<> BlockDevice::one(BlockRequest& request, std::uint64_t sector, std::span<std::byte> data) noexcept {
     const std::uint64_t bytes = data.size();
-    const std::uint64_t sectors = bytes / kSectorSize;
     const std::uint32_t mask = limits_.block_size - 1;
-    if (fast_ && bytes - 1 < limits_.segment_bytes && ((bytes | sector * kSectorSize) & mask) == 0 && sectors <= capacity_ &&
-        sector <= capacity_ - sectors && data.data() != nullptr && request.state != Request::State::in_flight && free_preset_ != kNoSlot)
-        [[likely]] {
-        Slot& slot = slots_[free_preset_];
+    const std::uint32_t index = free_preset_;
+    // fast_bytes_ is never beyond the disk, so neither difference runs below zero.
+    if (bytes - 1 < fast_bytes_ && ((bytes | sector * kSectorSize) & mask) == 0 && sector <= capacity_ - bytes / kSectorSize &&
+        data.data() != nullptr && request.state != Request::State::in_flight && index != kNoSlot) [[likely]] {
+        Slot& slot = slots_[index];
+        const auto part = static_cast<std::uint32_t>(bytes);
         slot.header->type.store(static_cast<std::uint32_t>(operation));
         slot.header->reserved.store(0); // all of it: the device may have scribbled on it
         slot.header->sector.store(sector);
         *slot.status = block_status::kNotWritten;
-        slot.complete = &BlockDevice::one_done;
+        slot.complete = &BlockDevice::one_done<operation>;
         slot.owner = &request;
-        slot.operation = operation;
-        slot.part = static_cast<std::uint32_t>(bytes);
-        const bool device_writes = operation == BlockOperation::in;
-        const Result<> added = queue_.add_preset(slot.index, {domain_->direct_address(data.data()), slot.part}, device_writes, slot);
-        if (!added) [[unlikely]]
-            return refuse(added.error());
-        free_preset_ = slot.next_free;
-        queue_.count_bytes(bytes);
-        ++(device_writes ? counters_.reads : counters_.writes);
-        request.bytes = 0;
-        request.error = Error::none;
-        request.state = Request::State::in_flight;
-        return {};
+        slot.part = part;
+        if (queue_.add_preset_quickly(static_cast<std::uint16_t>(index), {domain_->direct_address(data.data()), part},
+                                      operation == BlockOperation::in, slot)) [[likely]] {
+            one_sent(slot, request, part, operation);
+            return {};
+        }
+        return one_with_call(slot, data.data(), operation);
     }
     return one_checked(request, operation, sector, data);
+}
+
+Result<> BlockDevice::one_with_call(Slot& slot, std::byte* data, BlockOperation operation) noexcept {
+    const Result<> added = queue_.add_preset(slot.index, {domain_->direct_address(data), slot.part}, operation == BlockOperation::in, slot);
+    if (!added) [[unlikely]]
+        return refuse(added.error());
+    one_sent(slot, *slot.owner, slot.part, operation);
+    return {};
 }
 
 Result<> BlockDevice::one_checked(BlockRequest& request, BlockOperation operation, std::uint64_t sector,
@@ -84,7 +96,7 @@ Result<> BlockDevice::one_checked(BlockRequest& request, BlockOperation operatio
 }
 
 Result<> BlockDevice::read(BlockRequest& request, std::uint64_t sector, std::span<std::byte> into) noexcept {
-    return one(request, BlockOperation::in, sector, into);
+    return one<BlockOperation::in>(request, sector, into);
 }
 
 Result<> BlockDevice::read(BlockRequest& request, std::uint64_t sector, std::span<const std::span<std::byte>> into) noexcept {
@@ -98,7 +110,7 @@ Result<> BlockDevice::write(BlockRequest& request, std::uint64_t sector, std::sp
     if (read_only_ && !mutant(362)) [[unlikely]]
         return refuse(ready_ ? Error::read_only : stopped_by_);
     // The device only reads it: the descriptor says so.
-    return one(request, BlockOperation::out, sector, {const_cast<std::byte*>(from.data()), from.size()});
+    return one<BlockOperation::out>(request, sector, {const_cast<std::byte*>(from.data()), from.size()});
 }
 
 Result<> BlockDevice::write(BlockRequest& request, std::uint64_t sector, std::span<const std::span<const std::byte>> from) noexcept {
@@ -241,15 +253,29 @@ Error outcome(std::uint8_t status) noexcept {
 }
 } // namespace
 
-void BlockDevice::one_done(Request& request) noexcept {
+template<BlockOperation operation> void BlockDevice::one_done(Request& request) noexcept {
     Slot& slot = static_cast<Slot&>(request);
-    if (slot.error != Error::none && !mutant(374)) [[unlikely]] // a reset, not an answer
-        return slot.device->finish(slot, slot.error);
+    BlockDevice& device = *slot.device;
     const std::uint8_t status = load_once(*slot.status);
-    if (status != block_status::kOk && !mutant(375)) [[unlikely]]
-        return slot.device->finish(slot, outcome(status));
-    slot.owner->bytes = slot.part;
-    slot.device->finish(slot, Error::none);
+    // A reset is no answer.
+    if ((slot.error != Error::none && !mutant(374)) || (status != block_status::kOk && !mutant(375))) [[unlikely]]
+        return device.one_failed(slot, status);
+    BlockRequest& owner = *slot.owner;
+    const std::uint32_t bytes = slot.part;
+    (operation == BlockOperation::in ? device.counters_.bytes_read : device.counters_.bytes_written) += bytes;
+    slot.owner = nullptr; // a preset slot, which is free before complete(): that may submit again
+    slot.next_free = device.free_preset_;
+    device.free_preset_ = slot.index;
+    owner.bytes = bytes;
+    owner.length = bytes;
+    owner.error = Error::none;
+    owner.state = Request::State::done;
+    if (owner.complete != nullptr) owner.complete(owner);
+}
+
+void BlockDevice::one_failed(Slot& slot, std::uint8_t status) noexcept {
+    slot.owner->bytes = 0;
+    finish(slot, slot.error != Error::none ? slot.error : outcome(status));
 }
 
 void BlockDevice::chain_done(Request& request) noexcept {

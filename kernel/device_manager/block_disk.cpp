@@ -43,7 +43,7 @@ virtio::Result<> BlockDisk::stop() {
     return flushed ? stopped : flushed;
 }
 
-/// The device's task: completions, configuration changes, healing.
+/// The device's task.
 void BlockDisk::serve() {
     const virtio::Virtqueue& queue = device_.queue();
     while (!stopping_) {
@@ -51,8 +51,7 @@ void BlockDisk::serve() {
             static_cast<void>(replaced_.wait(now_ns() + kWatchdogPeriodNs));
             continue;
         }
-        static_cast<void>(device_.poll());
-        if (device_.failed()) recover();
+        poll();
         // Without interrupts there is nothing to look for while nothing is in flight; a submitter marks the event.
         if (device_.device().interrupt_mode() == virtio::InterruptMode::polled && queue.in_flight() == 0)
             static_cast<void>(wait_for(device_.device().event().word(), now_ns() + kWatchdogPeriodNs));
@@ -70,6 +69,27 @@ void BlockDisk::kick() noexcept {
     }
 }
 
+bool BlockDisk::wait(const virtio::BlockRequest& request) {
+    const std::uint64_t begun = now_ns();
+    if (!serving_ && interrupts_) {
+        device_.kick();
+        serve_until_done(request, begun);
+    } else {
+        kick();
+        while (request.state == virtio::Request::State::in_flight && served_.wait(begun + kPatienceNs)) {
+        }
+    }
+    return request.state != virtio::Request::State::in_flight;
+}
+
+/// Completions, configuration changes, healing.
+void BlockDisk::poll() {
+    static_cast<void>(device_.poll());
+    if (device_.failed()) [[unlikely]]
+        recover();
+    if (served_.has_waiters()) served_.wake_all();
+}
+
 void BlockDisk::recover() {
     const auto healed = device_.recover();
     if (!healed) log(LogLevel::error, "%s: reset failed: %s", name_, virtio::message(healed.error()));
@@ -83,14 +103,12 @@ void BlockDisk::recover() {
 
 /// A task that waits for its own request serves the device meanwhile, one task at a time: without a switch to the device's own task and
 /// back. The others sleep until theirs has been served.
-void BlockDisk::serve_until_done(virtio::BlockRequest& request, std::uint64_t begun) {
+void BlockDisk::serve_until_done(const virtio::BlockRequest& request, std::uint64_t begun) {
     virtio::Device& device = device_.device();
     serving_ = true;
     static_cast<void>(wait_for(device.event().word(), begun + kWatchdogPeriodNs));
     for (;;) {
-        static_cast<void>(device_.poll());
-        if (device_.failed()) [[unlikely]]
-            recover();
+        poll();
         if (request.state != virtio::Request::State::in_flight) [[likely]]
             break;
         const std::uint64_t now = now_ns();

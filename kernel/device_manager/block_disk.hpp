@@ -42,6 +42,9 @@ public:
 
     /// Sends what was submitted to device() directly, and sees to it that it is served.
     void kick() noexcept;
+    /// kick(), then waits until a request that was submitted to device() is done. For programs that keep many in flight: all that are
+    /// done meanwhile have been completed too, mostly in the calling task. False: it was not done within kPatienceNs.
+    bool wait(const virtio::BlockRequest& request);
 
 private:
     /// A task's request. It may stand on the task's stack: run() returns only when the driver has let go of it.
@@ -54,7 +57,8 @@ private:
     template<class Submit> virtio::Result<> run(Submit submit);
     [[nodiscard]] virtio::Result<> run_long(Waiter& waiter, virtio::Result<> sent, virtio::Result<> (*submit)(void*, Waiter&),
                                             void* context, std::uint64_t deadline);
-    void serve_until_done(virtio::BlockRequest& request, std::uint64_t begun);
+    void serve_until_done(const virtio::BlockRequest& request, std::uint64_t begun);
+    void poll();
     /// A device with larger blocks takes whole ones only; programs are promised sectors.
     [[nodiscard]] bool partial(std::uint64_t sector, std::size_t bytes) const noexcept;
     template<class Byte, class Use, class UsePart>
@@ -65,6 +69,7 @@ private:
     virtio::BlockDevice device_;
     List<Waiter> waiters_;
     WaitQueue room_;
+    WaitQueue served_;   // tasks in wait() while another one serves
     WaitQueue replaced_; // the device's own task, while another one serves
     Mutex write_mutex_;  // where blocks are larger than sectors
     Room room_waiter_;

@@ -36,33 +36,21 @@ const Started started;
 /// The kernel's platform, but for memory from malloc.
 class TaskPlatform final : public Platform {
 public:
-    explicit TaskPlatform(fake::HostPlatform& memory) : memory_(memory), domain_(memory) {}
+    explicit TaskPlatform(fake::HostPlatform& memory) : memory_(memory) {}
     void* dma_allocate(std::size_t bytes, std::size_t alignment) noexcept override { return memory_.dma_allocate(bytes, alignment); }
     void dma_free(void* memory, std::size_t bytes) noexcept override { memory_.dma_free(memory, bytes); }
     DmaAddress dma_address(const void* memory) noexcept override { return memory_.dma_address(memory); }
     std::uint64_t now_ns() noexcept override { return machine().now += 10; }
-    Result<DmaDomain*> dma_domain(const DeviceIdentity&, bool) noexcept override { return &domain_; }
+    Result<DmaDomain*> dma_domain(const DeviceIdentity& device, bool translated) noexcept override {
+        return memory_.dma_domain(device, translated);
+    }
     void wait(const Event& event, std::uint64_t deadline_ns) noexcept override {
         static_cast<void>(kernel::wait_for(event.word(), deadline_ns));
     }
     void wake() noexcept override { kernel::wake_hint(); }
 
 private:
-    class Domain final : public DmaDomain {
-    public:
-        explicit Domain(fake::HostPlatform& memory) noexcept : DmaDomain(std::uint64_t{0}), memory_(memory) {}
-        Result<DmaMemory> allocate(std::size_t bytes, std::size_t alignment) noexcept override {
-            auto* data = static_cast<std::byte*>(memory_.dma_allocate(bytes, alignment));
-            if (data == nullptr) return fail(Error::out_of_memory);
-            return DmaMemory{data, bytes, memory_.dma_address(data)};
-        }
-        void free(const DmaMemory& memory) noexcept override { memory_.dma_free(memory.data, memory.size); }
-
-    private:
-        fake::HostPlatform& memory_;
-    };
     fake::HostPlatform& memory_;
-    Domain domain_;
 };
 
 struct Rig {

@@ -8,7 +8,6 @@
 #include "boot/images/bench/measurement.hpp"
 #include "kernel/device_manager/block_disk.hpp"
 #include "kernel/device_manager/device_manager.hpp"
-#include "kernel/task/semaphore.hpp"
 #include "kernel/task/task.hpp"
 
 namespace bench {
@@ -48,6 +47,7 @@ void polled(const char* name, kernel::BlockDisk& disk, std::span<std::byte> buff
     virtio::BlockDevice& device = disk.device();
     Sectors sectors(disk, buffer.size());
     virtio::BlockRequest request;
+    static_cast<void>(device.poll(virtio::PollEnd::quiet));
     Measurement measure(name, device.device());
     for (std::uint64_t i = 0; i < count && !failed(); ++i) {
         if (const auto sent = device.read(request, sectors.next(), buffer); !sent) fail(name, sent.error());
@@ -56,10 +56,11 @@ void polled(const char* name, kernel::BlockDisk& disk, std::span<std::byte> buff
         while (!device.queue().pending() && !device.failed()) {
         }
         measure.resume();
-        static_cast<void>(device.poll());
+        static_cast<void>(device.poll(virtio::PollEnd::quiet));
         if (!request.done() || request.error != virtio::Error::none) fail(name, request.error);
     }
     measure.end(count);
+    static_cast<void>(device.poll());
 }
 
 /// As many tasks as reads in flight, each waiting for its own: how a program uses a Disk.
@@ -101,36 +102,38 @@ void by_tasks(const char* name, kernel::BlockDisk& disk, std::span<std::byte> me
 /// One task that keeps requests in flight with the driver's own interface: what came back is submitted again, then one kick for all.
 void by_batches(const char* name, kernel::BlockDisk& disk, std::span<std::byte> memory, std::uint64_t count) {
     struct Slot : virtio::BlockRequest {
-        std::span<std::byte> buffer;
-        kernel::Semaphore* returned = nullptr;
+        std::byte* buffer = nullptr;
+        Slot* next = nullptr;
+        Slot** returned = nullptr;
     };
     virtio::BlockDevice& device = disk.device();
     Sectors sectors(disk, kBlock);
-    kernel::Semaphore returned{0};
     std::vector<Slot> slots(kDepth);
+    Slot* returned = nullptr; // done, and to be submitted again
     for (std::size_t i = 0; i < kDepth; ++i) {
-        slots[i].buffer = memory.subspan(i * kBlock, kBlock);
+        slots[i].buffer = memory.data() + i * kBlock;
+        slots[i].next = returned;
         slots[i].returned = &returned;
-        slots[i].complete = [](virtio::Request& request) noexcept { static_cast<Slot&>(request).returned->release(); };
+        returned = &slots[i];
+        slots[i].complete = [](virtio::Request& request) noexcept {
+            Slot& slot = static_cast<Slot&>(request);
+            slot.next = *slot.returned;
+            *slot.returned = &slot;
+        };
     }
     std::uint64_t left = count;
-    std::size_t in_flight = 0;
     Measurement measure(name, device.device());
     while (!failed()) {
-        for (Slot& slot : slots) {
-            if (slot.state == virtio::Request::State::in_flight) continue;
-            if (slot.done() && slot.error != virtio::Error::none) fail(name, slot.error);
-            if (left == 0) continue;
-            if (const auto sent = device.read(slot, sectors.next(), slot.buffer); !sent) fail(name, sent.error());
+        Slot* last = nullptr;
+        while (left != 0 && returned != nullptr) {
+            last = returned;
+            returned = returned->next;
+            if (last->error != virtio::Error::none) fail(name, last->error);
+            if (const auto sent = device.read(*last, sectors.next(), {last->buffer, kBlock}); !sent) fail(name, sent.error());
             --left;
-            ++in_flight;
         }
-        disk.kick();
-        if (in_flight == 0) break;
-        // One wake-up may have brought many.
-        static_cast<void>(returned.acquire());
-        --in_flight;
-        while (returned.try_acquire()) --in_flight;
+        if (last == nullptr) break;
+        if (!disk.wait(*last)) fail(name, virtio::Error::timeout);
     }
     measure.end(count);
 }
