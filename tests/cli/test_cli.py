@@ -104,6 +104,28 @@ class WrongArguments(unittest.TestCase):
             self.refused("new", folder, naming="there already" if Path(folder).name[0].isalpha() else "")
 
 
+class NoSuchTest(unittest.TestCase):
+    def refused(self, *words, naming):
+        run = ringside("test", *words)
+        self.assertEqual(run.returncode, 2, run.stderr + run.stdout)
+        self.assertEqual(run.stdout, "")
+        for word in naming:
+            self.assertIn(word, run.stderr.splitlines()[-1])
+        self.assertNotIn("Traceback", run.stderr)
+
+    def test_label(self):
+        self.refused("-L", "NOSUCH", naming=["'NOSUCH'", "unit", "qemu"])
+
+    def test_name(self):
+        self.refused("-R", "NOSUCH", naming=["'NOSUCH'", "--all"])
+
+    def test_no_expression(self):
+        self.refused("-L", "[", naming=["regular expression"])
+
+    def test_both_and_a_list(self):
+        self.refused("-L", "cli", "-R", "NOSUCH", "--list", naming=["'NOSUCH'", "'cli'"])
+
+
 class Help(unittest.TestCase):
     def test_every_command(self):
         for words in [["--help"], *[[name, "--help"] for name in COMMANDS]]:

@@ -37,6 +37,7 @@ def all_four(configuration, disk):
     need(re.search(rf"(?m)^{digest} +disk:0$", text), f"the checksum: {text}")
     for name in ("disk0", "net0", "console0", "balloon0", "entropy0"):
         need(re.search(rf"(?m)^{name} ", text), f"{name} is not listed: {text}")
+    equal(text.count("RING_PACKED"), 5 if configuration.endswith("-packed") else 0, f"devices with packed rings, in {text}")
     need(re.search(r"address +10\.0\.2\.15", text), f"the address: {text}")
     need(re.search(r"the host has +0 pages", text), f"the balloon: {text}")
 

@@ -42,6 +42,13 @@ def failing(machine):
     expect("Traceback" not in result.stderr and "PANIC" not in result.stderr, result, "it went wrong in another way")
 
 
+def packed(machine):
+    result = run("--machine", machine, "--ring", "packed", "--command", "devices")
+    expect(result.returncode == 0, result, "the status is not 0")
+    expect(result.stdout.count("RING_PACKED") == 5, result, "not every device has packed rings")
+    expect("packed rings" in result.stderr, result, "what is booted does not say which rings")
+
+
 def two_disks(machine):
     with tempfile.TemporaryDirectory() as folder:
         first, second = Path(folder, "first, with a comma.img"), Path(folder, "second.img")
@@ -74,6 +81,7 @@ if __name__ == "__main__":
     answers(sys.argv[1])
     if sys.argv[1] == "q35":
         failing("q35")
+        packed("q35")
         two_disks("q35")
         taken_port("q35")
         time_out("q35")

@@ -9,7 +9,7 @@ import xml.etree.ElementTree
 from pathlib import Path
 
 from . import build, setup
-from .messages import seconds
+from .messages import UserError, seconds
 
 # Tests with this label take minutes: they run with --all, or when they are asked for by label.
 LONG = "long"
@@ -36,11 +36,27 @@ def _selection(options):
 def known(folder, selection):
     """{test name: labels}"""
     output = subprocess.run(["ctest", "--test-dir", str(folder), "--show-only=json-v1", *selection], check=True, capture_output=True, text=True).stdout
+    if not output.startswith("{"):
+        # CMake's own words about an expression that it cannot read stand before the list.
+        raise UserError(output.splitlines()[0].replace("RegularExpression::compile(): ", "-L or -R is no regular expression: "), 2)
     tests = {}
     for test in json.loads(output)["tests"]:
         properties = {p["name"]: p["value"] for p in test.get("properties", [])}
         tests[test["name"]] = properties.get("LABELS", [])
     return tests
+
+
+def nothing_matches(options, labels):
+    """What was asked for, in words, when no test is like that."""
+    asked = [f"the label '{options.label}'"] if options.label else []
+    if options.regex:
+        asked.append(f"a name that matches '{options.regex}'")
+    text = f"no test has {' and '.join(asked)}" if asked else "there are no tests"
+    if options.label and labels:
+        text += f" (labels: {', '.join(sorted(labels))})"
+    elif options.regex and not options.all:
+        text += f", among those that run without --all ('{LONG}' ones need it)"
+    return text
 
 
 def run(folder, selection, junit):
@@ -64,9 +80,14 @@ def main(options):
     counts = collections.Counter()
     times = collections.Counter()
     named = collections.defaultdict(list)
+    selected = {preset: known(build.prepare(preset), selection) for preset in build.PRESETS}
+    if not any(selected.values()):
+        everything = {label for preset in build.PRESETS for its in known(build.prepare(preset), []).values() for label in its}
+        # Nothing run is not a success: a misspelt label would look like one.
+        raise UserError(nothing_matches(options, everything), 2)
     for preset in build.PRESETS:
         folder = build.prepare(preset)
-        labels = known(folder, selection)
+        labels = selected[preset]
         if options.list:
             for name, its in labels.items():
                 print(f"{name}  [{', '.join(its)}]")
@@ -94,6 +115,5 @@ def main(options):
     for outcome in ("skipped", "failed"):
         for name in named[outcome]:
             print(f"{outcome.upper()}: {name}")
-    # Nothing run is not a success: a misspelt label would look like one.
     print(f"{counts['passed']} passed, {counts['failed']} failed" + (f", {counts['skipped']} skipped" if counts["skipped"] else ""), flush=True)
     return 0 if counts["passed"] and not counts["failed"] else 1
