@@ -82,9 +82,9 @@ bool MmioDevice::take_interrupt() noexcept {
 }
 
 void MmioDevice::interrupt_delivered() noexcept {
+    if (!delivered_) unacknowledged_ = 0; // the handler of a line that stays asserted is called again and again
     delivered_ = true;
     status_read_ = false;
-    unacknowledged_ = 0;
 }
 
 void MmioDevice::step() {
