@@ -36,6 +36,7 @@ void SplitRing::attach(SplitMemory memory, std::span<Slot> slots, std::byte* tab
     available_ = published_ = last_used_ = used_seen_ = skipped_until_ = batch_end_ = first_index * SplitPlace::kStep;
     if (setup.in_order) {
         mode_ = Mode::in_order;
+        in_order_ = true;
         const std::size_t templates = templates_ == nullptr ? 0 : template_count(setup);
         for (std::size_t i = 0; i < templates; ++i) templates_[i] = {};
         presets_ = fixed_ || indirect_entries_ == 0 || templates == 0 ? std::uint16_t{0} : setup.presets;
@@ -48,6 +49,7 @@ void SplitRing::attach(SplitMemory memory, std::span<Slot> slots, std::byte* tab
         presets_ = setup.presets;
         reserved_ = setup.presets * 3u;
         listed_ = presets_ != 0;
+        if (listed_) mode_ = Mode::listed; // a preset's last descriptor has a limit, though it is no head: takes must look for a request
     }
     if (!listed_ && !fixed_) {
         turn_slots_ = slots_;
@@ -80,11 +82,16 @@ Result<> SplitRing::add(std::span<const Segment> readable, std::span<const Segme
     if (needed > room && !mutant(19)) return fail(Error::ring_full);
     if (mode_ == Mode::plain && (listed_ || needed != 1 || slots_[(available_ & mask_) / SplitPlace::kStep].request != nullptr))
         leave_alignment();
-    if (mode_ == Mode::in_order) {
+    if (in_order_) {
         if (needed != 1 && !listed_) leave_alignment();
         return indirect ? add_table(readable, writable, request) : add_direct<true>(readable, writable, request);
     }
     return indirect ? add_table(readable, writable, request) : add_direct<false>(readable, writable, request);
+}
+
+Result<> SplitRing::add_one(Segment segment, bool write, Request& request) noexcept {
+    const std::span<const Segment> one{&segment, 1};
+    return write ? add({}, one, request) : add(one, {}, request);
 }
 
 /// The descriptor whose turn it is; there is room. Nothing is taken yet.
@@ -96,10 +103,10 @@ std::uint16_t SplitRing::next_descriptor() const noexcept {
 void SplitRing::lend(std::uint16_t head, std::uint16_t next, Request& request, std::uint32_t writable, std::uint16_t count) noexcept {
     Slot& slot = slots_[head];
     slot.request = &request;
-    slot.writable = writable;
+    slot.writable = count == kTemplate ? writable : writable + 1;
     if (listed_) {
         slot.count = count;
-        if (mode_ == Mode::in_order) slot.next = index_of(available_); // which of all requests this is
+        if (in_order_) slot.next = index_of(available_); // which of all requests this is
         free_head_ = next;
         free_count_ = static_cast<std::uint16_t>(free_count_ - (count == kTemplate ? 1 : count));
         memory_.store_available(SplitPlace{available_ & mask_}, head);
@@ -174,7 +181,7 @@ Result<> SplitRing::add_direct(std::span<const Segment> readable, std::span<cons
 void SplitRing::leave_alignment() noexcept {
     if (!listed_) {
         const std::uint32_t cursor = (available_ & mask_) / SplitPlace::kStep;
-        const bool in_order = mode_ == Mode::in_order;
+        const bool in_order = in_order_;
         free_count_ = free_descriptors();
         free_head_ = static_cast<std::uint16_t>(cursor);
         std::uint16_t* last = &free_head_;
@@ -209,7 +216,7 @@ void SplitRing::leave_alignment() noexcept {
 
 void SplitRing::preset(std::uint16_t slot, const Segment& first, const Segment& last) noexcept {
     if (slot >= presets_ && !mutant(27)) return;
-    if (mode_ == Mode::in_order) {
+    if (in_order_) {
         std::byte* const table = tables_ + preset_table(slot);
         store_table_entry(table, 0, descriptor(first, kNext, 1));
         store_table_entry(table, 2, descriptor(last, kWrite, 0));
@@ -220,14 +227,14 @@ void SplitRing::preset(std::uint16_t slot, const Segment& first, const Segment& 
     memory_.store_descriptor(SplitPlace::of(at), descriptor(last, kWrite, 0));
     memory_.store_descriptor(SplitPlace::of(at + 1u), descriptor(first, kNext, static_cast<std::uint16_t>(at + 2)));
     memory_.store_descriptor(SplitPlace::of(at + 2u), descriptor({}, kNext, at));
-    slots_[at].writable = last.length;
+    slots_[at].writable = last.length + 1;
 }
 
 Result<> SplitRing::add_preset_slowly(std::uint16_t slot, const Segment& data, bool device_writes, Request& request) noexcept {
     if ((slot >= presets_ || data.length == 0) && !mutant(32)) return fail(Error::invalid_argument);
     if (const Error error = refused(request); error != Error::none) return fail(error);
     if (preset_in_flight(slot) && !mutant(34)) return fail(Error::request_in_flight);
-    if (mode_ != Mode::in_order) return fail(Error::invalid_argument); // 4 GiB in all
+    if (!in_order_) return fail(Error::invalid_argument); // 4 GiB in all
     RingTemplate& its = templates_[slot];
     its.writable = device_writes ? data.length + its.length : its.length;
     if (its.writable < its.length && !mutant(35)) return fail(Error::invalid_argument);
@@ -237,7 +244,7 @@ Result<> SplitRing::add_preset_slowly(std::uint16_t slot, const Segment& data, b
 }
 
 Result<> SplitRing::fix_table(std::uint16_t slot, std::span<const Segment> readable) noexcept {
-    if (no_slot(slot)) return fail(Error::invalid_argument);
+    if (!fixed_ || no_slot(slot)) return fail(Error::invalid_argument);
     if (readable.size() > indirect_entries_ && !mutant(37)) return fail(Error::too_many_segments);
     bool empty = readable.empty();
     for (const Segment& segment : readable) empty = empty || segment.length == 0;
@@ -249,9 +256,9 @@ Result<> SplitRing::fix_table(std::uint16_t slot, std::span<const Segment> reada
                           descriptor(readable[i], last ? std::uint16_t{0} : kNext, static_cast<std::uint16_t>(last ? 0 : i + 1)));
     }
     const Descriptor its = table_descriptor(tables_address_ + table, readable.size());
-    if (mode_ == Mode::fixed) {
+    if (!in_order_) {
         memory_.store_descriptor(SplitPlace::of(slot), its);
-        slots_[slot].writable = 0;
+        slots_[slot].writable = 1;
     } else {
         templates_[slot] = {{its.address.load()}, its.length.load(), 0, its.flags.load(), false};
     }
@@ -261,7 +268,7 @@ Result<> SplitRing::fix_table(std::uint16_t slot, std::span<const Segment> reada
 Result<> SplitRing::add_fixed_slowly(std::uint16_t slot, Request& request) noexcept {
     if (!fixed_ || no_slot(slot)) return fail(Error::invalid_argument);
     if (is_shut()) return fail(Error::queue_broken);
-    if (mode_ == Mode::in_order) {
+    if (in_order_) {
         if (templates_[slot].in_flight && !mutant(39)) return fail(Error::request_in_flight);
         const RingTemplate& its = templates_[slot];
         return add_template(slot, {Le64{its.address.value}, Le32{its.length}, Le16{its.flags}, Le16{0}}, request);
@@ -292,28 +299,26 @@ Result<> SplitRing::add_template(std::uint16_t slot, const Descriptor& its, Requ
 
 // --- taking ---
 
-/// All checks once more, in the order in which they tell most; and what goes back to the free list.
-SplitRing::Taken SplitRing::take_checked(std::uint32_t id, std::uint32_t length) noexcept {
-    if (id >= size_ && !mutant(2)) {
-        shut(RingFault::used_id_out_of_range);
-        return {};
-    }
-    const Slot& slot = slots_[id];
+SplitRing::Taken SplitRing::take_unknown() noexcept {
+    shut(RingFault::used_id_out_of_range);
+    return {};
+}
+
+SplitRing::Taken SplitRing::take_checked(Slot& slot, std::uint32_t length) noexcept {
     if (slot.request == nullptr && !mutant(3)) {
         shut(RingFault::used_id_not_in_flight);
         return {};
     }
-    return complete(static_cast<std::uint16_t>(id), slot.writable, length);
+    return complete(slot, slot.writable - 1, length);
 }
 
 SplitRing::Taken SplitRing::take_in_order_checked() noexcept {
     if (last_used_ == batch_end_) {
         if (!begin_batch()) return {};
-        if (last_used_ != skipped_until_) return take_skipped(SplitPlace{last_used_ & mask_});
+        if (last_used_ != skipped_until_) return take_skipped(slot_at(slots_, last_used_ & mask_));
     }
-    const std::uint16_t head = listed_ ? oldest_ : SplitPlace{last_used_ & mask_}.number();
-    const Slot& slot = slots_[head];
-    const std::uint32_t lent = slot.count == kTemplate ? templates_[slot.writable].writable : slot.writable;
+    Slot& head = listed_ ? slots_[oldest_] : slot_at(slots_, last_used_ & mask_);
+    const std::uint32_t lent = head.count == kTemplate ? templates_[head.writable].writable : head.writable - 1;
     const bool last = last_used_ + SplitPlace::kStep == batch_end_;
     const Taken taken = complete(head, lent, last ? batch_length_ : lent);
     skipped_until_ = last_used_;
@@ -346,7 +351,7 @@ bool SplitRing::begin_batch() noexcept {
     return true;
 }
 
-SplitRing::Taken SplitRing::complete(std::uint16_t head, std::uint32_t lent, std::uint32_t length) noexcept {
+SplitRing::Taken SplitRing::complete(Slot& head, std::uint32_t lent, std::uint32_t length) noexcept {
     const bool clamped = length > lent && !mutant(4);
     if (clamped) {
         if (strict_length_) {
@@ -356,7 +361,7 @@ SplitRing::Taken SplitRing::complete(std::uint16_t head, std::uint32_t lent, std
         length = lent;
         ++lengths_clamped_;
     }
-    Request& request = *slots_[head].request;
+    Request& request = *head.request;
     release(head);
     const Taken taken = finish(request, length, head);
     request.length_clamped = clamped;
@@ -364,29 +369,31 @@ SplitRing::Taken SplitRing::complete(std::uint16_t head, std::uint32_t lent, std
 }
 
 /// The chain is its owner's again, and nothing of it is left here.
-void SplitRing::release(std::uint16_t head) noexcept {
-    Slot& slot = slots_[head];
+void SplitRing::release(Slot& head) noexcept {
     step(last_used_);
-    slot.request = nullptr;
-    if (mode_ == Mode::in_order) {
-        std::uint16_t count = slot.count;
+    head.request = nullptr;
+    if (in_order_) {
+        std::uint16_t count = head.count;
         if (count == kTemplate) {
-            templates_[slot.writable].in_flight = false;
+            templates_[head.writable].in_flight = false;
             --templates_out_;
             count = 1;
         }
-        slot = {};
-        oldest_ = static_cast<std::uint16_t>((head + count) & (size_ - 1u));
-        free_count_ = static_cast<std::uint16_t>(free_count_ + count);
-    } else if (mode_ != Mode::fixed) {
-        slot.writable = 0;
-        give_back(head, slot);
+        head = {};
+        if (listed_) {
+            oldest_ = static_cast<std::uint16_t>((number_of(head) + count) & (size_ - 1));
+            free_count_ = static_cast<std::uint16_t>(free_count_ + count);
+        }
+    } else if (!fixed_) {
+        head.writable = 0;
+        give_back(head);
     }
 }
 
 /// Broken or closed: nothing is taken, and every add() goes where it is refused.
 void SplitRing::shut(RingFault fault) noexcept {
     fault_ = fault;
+    mode_ = Mode::shut;
     used_seen_ = skipped_until_ = batch_end_ = last_used_;
     turn_slots_ = fixed_turn_slots_ = &taken_;
     turn_mask_ = fixed_turn_mask_ = 0;
@@ -397,7 +404,7 @@ Request* SplitRing::reclaim(std::uint16_t& cursor) noexcept {
     for (; cursor < size_ && in_flight() != 0; ++cursor) {
         Request* const request = slots_[cursor].request;
         if (request == nullptr) continue;
-        release(cursor);
+        release(slots_[cursor]);
         return request;
     }
     return nullptr;

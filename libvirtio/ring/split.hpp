@@ -48,10 +48,14 @@ public:
     [[nodiscard]] Result<> add(std::span<const Segment> readable, std::span<const Segment> writable, Request& request) noexcept;
     /// The same for one segment, which is what most requests are.
     [[nodiscard]] [[gnu::always_inline]] Result<> add_readable(const Segment& segment, Request& request) noexcept {
-        return add_aligned<false>(segment, request) ? Result<>{} : add({&segment, 1}, {}, request);
+        if (add_aligned<false>(segment, request)) [[likely]]
+            return {};
+        return add_one(segment, false, request);
     }
     [[nodiscard]] [[gnu::always_inline]] Result<> add_writable(const Segment& segment, Request& request) noexcept {
-        return add_aligned<true>(segment, request) ? Result<>{} : add({}, {&segment, 1}, request);
+        if (add_aligned<true>(segment, request)) [[likely]]
+            return {};
+        return add_one(segment, true, request);
     }
 
     /// Writes the unchanging first (readable) and last (writable) part of preset slot `slot`, which is not in flight.
@@ -59,8 +63,7 @@ public:
     /// Adds preset slot `slot` with `data` between: one descriptor (or table entry) and one ring entry are written. Errors:
     /// invalid_argument (no such slot, no data, 4 GiB), request_in_flight, queue_broken; with IN_ORDER also ring_full.
     [[nodiscard]] Result<> add_preset(std::uint16_t slot, const Segment& data, bool device_writes, Request& request) noexcept {
-        return add_preset_quickly(slot, data, device_writes, request) ? Result<>{}
-                                                                      : add_preset_slowly(slot, data, device_writes, request);
+        return add_preset_quickly(slot, data, device_writes, request) ? Result<>{} : add_preset_slowly(slot, data, device_writes, request);
     }
     /// The common way of add_preset(), without a call. False: nothing was done, and add_preset() goes another way or says why not.
     [[nodiscard]] [[gnu::always_inline]] bool add_preset_quickly(std::uint16_t slot, const Segment& data, bool device_writes,
@@ -68,9 +71,9 @@ public:
         const std::uint32_t last = slot * 3u; // with head and data after it
         if (last < reserved_ || mutant(23)) [[likely]] {
             Slot& head = slots_[last + 1];
-            const std::uint32_t status = slots_[last].writable;
-            // One comparison finds both no data and too much of it.
+            const std::uint32_t status = slots_[last].writable; // limits both
             const std::uint32_t all = status + data.length;
+            // One comparison finds both no data and too much of it.
             if ((head.request == nullptr || mutant(24)) && (all > status || mutant(25)) &&
                 (request.state != Request::State::in_flight || mutant(26))) [[likely]] {
                 memory_.store_descriptor_part(SplitPlace::of(last + 2), data.address, data.length,
@@ -147,23 +150,25 @@ public:
         case Mode::plain: return take_any_order<Mode::plain>();
         case Mode::fixed: return take_any_order<Mode::fixed>();
         case Mode::in_order: return take_in_order();
-        case Mode::listed: break;
+        case Mode::listed:
+        case Mode::shut: break;
         }
         return take_any_order<Mode::listed>();
     }
     /// take() up to `budget` times, with done(request) after each, which may add. Returns how many.
     template<class Done> [[gnu::always_inline]] unsigned drain(unsigned budget, Done done) noexcept {
         unsigned left = budget;
-        while (left != 0) {
-            const Mode mode = mode_;
-            switch (mode) {
-            case Mode::plain: left = each(left, done, [this]() noexcept { return take_any_order<Mode::plain>(); }); break;
-            case Mode::fixed: left = each(left, done, [this]() noexcept { return take_any_order<Mode::fixed>(); }); break;
-            case Mode::in_order: left = each(left, done, [this]() noexcept { return take_in_order(); }); break;
-            case Mode::listed: left = each(left, done, [this]() noexcept { return take_any_order<Mode::listed>(); }); break;
-            }
-            if (mode == mode_) break; // else a request that was added ended it
+        if (mode_ == Mode::plain) [[likely]] {
+            left = each(left, done, [this]() noexcept { return take_any_order<Mode::plain>(); });
+            if (mode_ != Mode::listed) [[likely]] // a request that was added ended the mode
+                return budget - left;
         }
+        if (mode_ == Mode::in_order)
+            left = each(left, done, [this]() noexcept { return take_in_order(); });
+        else if (mode_ == Mode::fixed)
+            left = each(left, done, [this]() noexcept { return take_any_order<Mode::fixed>(); });
+        else
+            left = each(left, done, [this]() noexcept { return take_any_order<Mode::listed>(); });
         return budget - left;
     }
 
@@ -209,15 +214,17 @@ public:
     /// Entries of each indirect table; 0 where there are none (not negotiated, or no memory for them).
     [[nodiscard]] std::uint16_t indirect_entries() const noexcept { return indirect_entries_; }
     [[nodiscard]] bool preset_in_flight(std::uint16_t slot) const noexcept {
-        return mode_ == Mode::in_order ? templates_[slot].in_flight : slots_[slot * 3u + 1].request != nullptr;
+        return in_order_ ? templates_[slot].in_flight : slots_[slot * 3u + 1].request != nullptr;
     }
     [[nodiscard]] std::uint64_t lengths_clamped() const noexcept { return lengths_clamped_; }
 
 private:
-    // How requests are taken. plain: whatever is in flight, its slot alone is released; listed: descriptors may go back to the list.
-    enum class Mode : std::uint8_t { plain, fixed, in_order, listed };
+    // How requests are taken. plain: whatever is in flight, its slot alone is released; listed: descriptors may go back to the list;
+    // shut: broken or closed.
+    enum class Mode : std::uint8_t { plain, fixed, in_order, listed, shut };
 
-    // A slot is in flight where it has a request. RingSlot::count: how many descriptors go back to the list or cursor.
+    // A slot is in flight where it has a request. RingSlot::writable is a limit: one more than the bytes lent, modulo 2^32, and 0 where
+    // nothing is (but in fixed slots). RingSlot::count: how many descriptors go back to the list or cursor.
     static constexpr std::uint16_t kTemplate = 0xffff; // IN_ORDER, in flight by a template, whose number RingSlot::writable is
     static constexpr std::size_t kPresetEntries = 4;   // of a preset's own table: three, and up to a line of 64 bytes
 
@@ -235,20 +242,21 @@ private:
         std::atomic_signal_fence(std::memory_order_seq_cst);
         position += SplitPlace::kStep;
     }
-    static Taken finish(Request& request, std::uint32_t length, std::uint32_t head) noexcept {
+    [[nodiscard]] std::uint16_t number_of(const Slot& slot) const noexcept { return static_cast<std::uint16_t>(&slot - slots_); }
+    [[nodiscard]] Taken finish(Request& request, std::uint32_t length, const Slot& head) const noexcept {
         request.length = length;
         request.error = Error::none;
         request.state = Request::State::done;
         request.length_clamped = false;
-        return {&request, static_cast<std::uint16_t>(head)};
+        return {&request, number_of(head)};
     }
     /// Returns how much of the budget is left.
     template<class Done, class Take> [[gnu::always_inline]] static unsigned each(unsigned left, Done& done, Take take) noexcept {
-        do {
+        for (; left != 0; --left) {
             const Taken taken = take();
             if (taken.request == nullptr) break;
             done(*taken.request);
-        } while (--left != 0);
+        }
         return left;
     }
 
@@ -258,10 +266,9 @@ private:
         Slot& slot = slot_at(turn_slots_, head.offset());
         if ((slot.request == nullptr || mutant(20)) && (segment.length != 0 || mutant(21)) &&
             (request.state != Request::State::in_flight || mutant(22))) [[likely]] {
-            memory_.store_descriptor(head, {Le64{segment.address.value}, Le32{segment.length},
-                                            Le16{kWrite ? descriptor_flag::kWrite : std::uint16_t{0}}, Le16{0}});
+            memory_.store_descriptor_part(head, segment.address, segment.length, kWrite ? descriptor_flag::kWrite : std::uint16_t{0});
             slot.request = &request;
-            slot.writable = kWrite ? segment.length : 0;
+            slot.writable = (kWrite ? segment.length : 0) + 1;
             request.state = Request::State::in_flight;
             step(available_);
             return true;
@@ -269,79 +276,78 @@ private:
         return false;
     }
 
-    /// Reads the used index. False: nothing new, or broken.
+    /// Reads the used index. False: nothing new, or a lie.
     [[nodiscard]] bool look() noexcept {
-        if (broken() && !mutant(30)) [[unlikely]]
-            return false;
-        const std::uint16_t index = memory_.load_used_index();
-        const auto news = static_cast<std::uint16_t>(index - last_used());
+        // The index has 16 bits, a position some more.
+        const std::uint32_t news = (memory_.load_used_index() * SplitPlace::kStep - last_used_) & (0xffffu * SplitPlace::kStep);
         // More completions than requests: the index jumped or went backwards.
-        if (news > index_of(published_ - last_used_) && !mutant(1)) [[unlikely]] {
+        if (news > published_ - last_used_ && !mutant(1)) [[unlikely]] {
             shut(RingFault::used_index_jump);
             return false;
         }
-        used_seen_ = last_used_ + news * SplitPlace::kStep;
+        used_seen_ = last_used_ + news;
         arch::take_barrier(ordering_);
         return news != 0;
     }
     template<Mode kMode> [[nodiscard]] [[gnu::always_inline]] Taken take_any_order() noexcept {
         const std::uint32_t at = last_used_;
         if (at == used_seen_) [[unlikely]] {
-            if (mode_ != kMode) return {}; // a request that was added in between has changed it
+            if (mode_ != kMode && !mutant(30)) return {}; // broken, or a request that was added has changed it
             if (!look()) return {};
         }
         const UsedElement element = memory_.load_used(SplitPlace{at & mask_});
         const std::uint32_t id = element.id.load();
         const std::uint32_t length = element.length.load();
-        if (id < size_ || mutant(5)) [[likely]] {
-            Slot& slot = slots_[id];
-            Request* const request = slot.request;
-            if ((request != nullptr || mutant(6)) && (length <= slot.writable || mutant(7))) [[likely]] {
-                slot.request = nullptr;
-                if constexpr (kMode != Mode::fixed) slot.writable = 0;
-                if constexpr (kMode == Mode::listed) give_back(id, slot);
-                step(last_used_);
-                return finish(*request, length, id);
-            }
+        if (id >= size_ && !mutant(5)) [[unlikely]]
+            return take_unknown();
+        Slot& slot = slots_[id];
+        Request* const request = slot.request;
+        // A limit of 0 stands for what is not in flight, too; but fixed slots, and the last descriptors of presets, keep theirs.
+        if ((length < slot.writable || mutant(6)) && (kMode == Mode::plain || request != nullptr || mutant(7))) [[likely]] {
+            slot.request = nullptr;
+            if constexpr (kMode != Mode::fixed) slot.writable = 0;
+            if constexpr (kMode == Mode::listed) give_back(slot);
+            step(last_used_);
+            return finish(*request, length, slot);
         }
-        return take_checked(id, length);
+        return take_checked(slot, length);
     }
     /// A chain's descriptors go to the front of the free list; those of a preset stay.
-    void give_back(std::uint32_t head, Slot& slot) noexcept {
+    void give_back(Slot& slot) noexcept {
         const std::uint32_t count = slot.count;
         if (count == 0) return;
         Slot* tail = &slot;
         for (std::uint32_t left = count; --left != 0;) tail = &slots_[tail->next];
         slot.count = 0;
         tail->next = free_head_;
-        free_head_ = static_cast<std::uint16_t>(head);
+        free_head_ = number_of(slot);
         free_count_ = static_cast<std::uint16_t>(free_count_ + count);
     }
     [[nodiscard]] [[gnu::always_inline]] Taken take_in_order() noexcept {
         const std::uint32_t at = last_used_;
         if (at != skipped_until_) [[likely]]
-            return take_skipped(SplitPlace{at & mask_});
+            return take_skipped(slot_at(slots_, at & mask_));
         return take_in_order_checked();
     }
     /// A request that its batch's used element passed over: used completely (2.7.9, IN_ORDER).
-    [[nodiscard]] Taken take_skipped(SplitPlace head) noexcept {
-        Slot& slot = slot_at(slots_, head.offset());
+    [[nodiscard]] Taken take_skipped(Slot& slot) noexcept {
         Request& request = *slot.request;
-        const std::uint32_t length = slot.writable;
+        const std::uint32_t length = slot.writable - 1;
         slot.request = nullptr;
         slot.writable = 0;
         step(last_used_);
-        return finish(request, length, head.number());
+        return finish(request, length, slot);
     }
     void fix(std::uint16_t slot, const Segment& segment, std::uint16_t flags) noexcept {
-        if (mode_ == Mode::fixed) [[likely]] {
+        if (!in_order_) [[likely]] {
             memory_.store_descriptor(SplitPlace::of(slot), {Le64{segment.address.value}, Le32{segment.length}, Le16{flags}, Le16{0}});
-            slots_[slot].writable = flags != 0 ? segment.length : 0;
+            slots_[slot].writable = (flags != 0 ? segment.length : 0) + 1;
         } else {
             templates_[slot] = {segment.address, segment.length, flags != 0 ? segment.length : 0, flags, false};
         }
     }
 
+    [[nodiscard]] Result<> add_one(Segment segment, bool write, Request& request) noexcept;
     [[nodiscard]] Result<> add_preset_slowly(std::uint16_t slot, const Segment& data, bool device_writes, Request& request) noexcept;
     [[nodiscard]] Result<> add_fixed_slowly(std::uint16_t slot, Request& request) noexcept;
     [[nodiscard]] Result<> add_template(std::uint16_t slot, const Descriptor& descriptor, Request& request) noexcept;
@@ -350,11 +356,12 @@ private:
     [[nodiscard]] Result<> add_direct(std::span<const Segment> readable, std::span<const Segment> writable, Request& request) noexcept;
     [[nodiscard]] std::uint16_t next_descriptor() const noexcept;
     void lend(std::uint16_t head, std::uint16_t next, Request& request, std::uint32_t writable, std::uint16_t count) noexcept;
-    [[nodiscard]] Taken take_checked(std::uint32_t id, std::uint32_t length) noexcept;
+    [[nodiscard]] Taken take_unknown() noexcept;
+    [[nodiscard]] Taken take_checked(Slot& slot, std::uint32_t length) noexcept;
     [[nodiscard]] Taken take_in_order_checked() noexcept;
     [[nodiscard]] bool begin_batch() noexcept;
-    [[nodiscard]] Taken complete(std::uint16_t head, std::uint32_t lent, std::uint32_t length) noexcept;
-    void release(std::uint16_t head) noexcept;
+    [[nodiscard]] Taken complete(Slot& head, std::uint32_t lent, std::uint32_t length) noexcept;
+    void release(Slot& head) noexcept;
     void leave_alignment() noexcept;
     void shut(RingFault fault) noexcept;
     [[nodiscard]] bool is_shut() const noexcept { return broken() && !mutant(13); }
@@ -363,7 +370,7 @@ private:
     [[nodiscard]] static bool too_long(std::uint64_t bytes) noexcept { return bytes > 0xffff'ffffu && !mutant(17); }
     /// The descriptor after `head` in the list or, with IN_ORDER, in the ring.
     [[nodiscard]] std::uint16_t following(std::uint32_t head) const noexcept {
-        return mode_ == Mode::in_order ? static_cast<std::uint16_t>((head + 1) & (size_ - 1u)) : slots_[head].next;
+        return in_order_ ? static_cast<std::uint16_t>((head + 1) & (size_ - 1u)) : slots_[head].next;
     }
     [[nodiscard]] Error refused(const Request& request) const noexcept {
         if (is_shut()) return Error::queue_broken;
@@ -394,7 +401,7 @@ private:
     std::uint32_t size_ = 0;
     std::uint32_t reserved_ = 0;    // descriptors of preset slots, from 0 on
     std::uint32_t fixed_slots_ = 0; // fixed slots, where they are no longer used in turn
-    std::uint16_t checked_ = 0;  // index published at the last needs_kick
+    std::uint16_t checked_ = 0;     // index published at the last needs_kick
     Mode mode_ = Mode::plain;
     bool event_index_ = false;
     arch::Ordering ordering_ = arch::Ordering::processors;
@@ -402,6 +409,7 @@ private:
 
     bool listed_ = false; // the free list or IN_ORDER's cursor says which descriptor is next
     bool fixed_ = false;
+    bool in_order_ = false;
     bool strict_length_ = false;
     bool suppressed_ = false;
     std::uint16_t presets_ = 0;

@@ -2,65 +2,17 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <deque>
 #include <random>
 
 #include "libvirtio/device.hpp"
 #include "libvirtio/virtqueue.hpp"
-#include "tests/unit/support/fake_device.hpp"
+#include "tests/unit/support/split_bench.hpp"
 
 using namespace virtio;
 
 namespace {
 
-/// One queue on a started device, without a front end.
-struct Bench {
-    explicit Bench(std::uint16_t size, FeatureSet ring_features = {}, QueueOptions options = {})
-        : device{{.type = 2,
-                  .features = ring_features | FeatureSet::of(RingFeature::version_1),
-                  .config = std::vector<std::uint8_t>(64),
-                  .queue_sizes = {size}}} {
-        device.accepted = ring_features;
-        features = ring_features;
-        REQUIRE(queue.create(platform, *domain(), 0, size, ring_features, options));
-        REQUIRE(device.set_status(1));
-        REQUIRE(device.set_status(3));
-        REQUIRE(device.set_status(11));
-        auto grant = device.queue_enable(
-            0, {queue.size(), queue.descriptor_address(), queue.driver_address(), queue.device_address(), kNoVector, false});
-        REQUIRE(grant);
-        queue.connect(grant->doorbell, kNoVector);
-        REQUIRE(device.set_status(15));
-        device.accepted = ring_features;
-        queue.start();
-    }
-    ~Bench() {
-        queue.destroy(Error::closed);
-        CHECK(platform.live.empty());
-    }
-    DmaDomain* domain() { return *platform.dma_domain({}, false); }
-    Segment segment(void* data, std::uint32_t length) { return {DmaAddress{reinterpret_cast<std::uintptr_t>(data)}, length}; }
-    Result<> add_out(Request& request, std::uint32_t length = 16) {
-        const Segment out = segment(bytes.data(), length);
-        return queue.add({&out, 1}, {}, request);
-    }
-    Result<> add_in(Request& request, std::uint32_t length = 16) {
-        const Segment in = segment(bytes.data() + 2048, length);
-        return queue.add({}, {&in, 1}, request);
-    }
-
-    fake::HostPlatform platform;
-    fake::FakeDevice device;
-    FeatureSet features;
-    Virtqueue queue;
-    std::vector<std::uint8_t> bytes = std::vector<std::uint8_t>(4096);
-
-    // Requests live as long as the bench: some are still in flight when its destructor ends them.
-    Request& request() { return requests(1)[0]; }
-    std::vector<Request>& requests(std::size_t count) { return pool.emplace_back(count); }
-    std::deque<std::vector<Request>> pool;
-};
-
+using Bench = SplitBench;
 const FeatureSet kEvent = FeatureSet::of(RingFeature::event_idx);
 const FeatureSet kIndirect = FeatureSet::of(RingFeature::indirect_desc);
 
