@@ -65,3 +65,82 @@ TEST_CASE("indices, slots and wrap counters go round: queue sizes, starts near t
             CHECK_MESSAGE(table.verdict().clean(), table.verdict().text());
         }
 }
+
+TEST_CASE("a driver that writes junk is judged, and does the referee no harm") {
+    std::uint64_t used = 0;
+    for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+        CAPTURE(seed);
+        Random random{seed};
+        const bool packed = random.one_in(2);
+        const std::uint64_t features =
+            random.next() & (feature::kIndirectDesc | feature::kEventIdx | feature::kInOrder | feature::kNotificationData);
+        const auto size = static_cast<std::uint16_t>(packed ? 1 + random.below(9) : 1u << random.below(4));
+        Table table{features | (packed ? feature::kRingPacked : 0), {.seed = seed, .order = Order::random, .notify = Notify::random}, size};
+        REQUIRE(table.enabled);
+        const QueueSetup setup = table.ring.setup();
+        const auto poke = [&](std::uint64_t guest, std::uint64_t value, unsigned bytes) {
+            std::byte* const at = table.memory.at(guest, bytes);
+            for (unsigned i = 0; i < bytes; ++i) at[i] = static_cast<std::byte>(value >> (8 * i));
+        };
+        for (int round = 0; round < 60; ++round) {
+            for (int i = 0; i < 6; ++i) {
+                const std::uint64_t descriptor = setup.descriptors + 16 * random.below(size);
+                // Mostly inside of memory, so that some of it makes sense.
+                poke(descriptor, random.one_in(8) ? random.next() : table.memory.address() + random.below(table.memory.size()), 8);
+                poke(descriptor + 8, random.one_in(8) ? random.next() : 16 * random.below(8), 4);
+                poke(descriptor + 12, random.one_in(8) ? random.next() : random.below(packed ? size : 8), 2);
+                const std::uint64_t wrap = packed && !random.one_in(8) ? (random.one_in(2) ? desc::kAvail : desc::kUsed) : 0;
+                poke(descriptor + 14, random.one_in(8) ? random.next() : packed ? wrap | random.below(8) : random.below(size), 2);
+            }
+            if (packed) {
+                poke(setup.driver, random.next(), 4);
+            } else {
+                poke(setup.driver + 4 + 2 * random.below(size), random.below(size + 1u), 2);
+                const std::uint16_t index = load16(table.memory.at(setup.driver + 2, 2));
+                poke(setup.driver + 2, random.one_in(16) ? random.next() : index + random.below(3), 2);
+                poke(setup.driver, random.one_in(4) ? random.next() : 0, 2);
+            }
+            if (random.one_in(2)) table.queue.notify(static_cast<std::uint32_t>(random.next()));
+            if (random.one_in(8)) table.queue.observe();
+            table.queue.step();
+            if (random.one_in(64)) {
+                table.queue.request_reset();
+                table.queue.memory_released(setup.driver, 6);
+                while (table.queue.reset_pending()) {
+                }
+                static_cast<void>(table.queue.enable(setup));
+            }
+        }
+        used += table.queue.counters().used;
+        CHECK_FALSE(table.verdict().clean());
+    }
+    CHECK(used > 300); // it was not all refused
+}
+
+TEST_CASE("a ring that cannot be walked is refused, and why is a violation") {
+    const auto refused = [](std::uint64_t features, const auto& spoil) {
+        Memory memory{{.size = 1 << 16}};
+        Judge judge;
+        toy::Ring ring{memory, 8, features};
+        Queue queue{memory, judge};
+        QueueSetup setup = ring.setup();
+        spoil(setup);
+        CHECK_FALSE(queue.enable(setup));
+        CHECK_FALSE(queue.enabled());
+        CHECK(queue.step() == 0);
+        queue.notify(0);
+        queue.reset();
+        return judge.verdict().violations.empty() ? std::string_view{} : judge.verdict().violations[0].id;
+    };
+    CHECK(refused(0, [](QueueSetup& setup) { setup.size = 6; }) == "MMIO-016");
+    CHECK(refused(0, [](QueueSetup& setup) { setup.size = 0; }) == "MMIO-016");
+    CHECK(refused(0, [](QueueSetup& setup) { setup.size = 65536; }) == "MMIO-016");
+    CHECK(refused(0, [](QueueSetup& setup) { setup.descriptors += 8; }) == "SPLIT-001");
+    CHECK(refused(0, [](QueueSetup& setup) { setup.driver += 1; }) == "SPLIT-001");
+    CHECK(refused(0, [](QueueSetup& setup) { setup.device += 2; }) == "SPLIT-001");
+    CHECK(refused(0, [](QueueSetup& setup) { setup.device = 0x10; }) == "FEAT-018");
+    CHECK(refused(0, [](QueueSetup& setup) { setup.descriptors = ~std::uint64_t{15}; }) == "FEAT-018");
+    CHECK(refused(feature::kRingPacked, [](QueueSetup& setup) { setup.size = 32769; }) == "MMIO-016");
+    CHECK(refused(feature::kRingPacked, [](QueueSetup& setup) { setup.driver += 2; }) == "PACKED-001");
+    CHECK(refused(feature::kRingPacked, [](QueueSetup& setup) { setup.driver = 0x10; }) == "FEAT-018");
+}

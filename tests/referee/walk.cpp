@@ -56,6 +56,8 @@ void RingSide::finish(Walk& walk) {
     if (!packed)
         judge.hold(walk.bytes <= std::uint64_t{1} << 32, Clause::split_002, queue, "buffer %u: %" PRIu64 " bytes in one chain",
                    walk.chain.id, walk.bytes);
+    // Buffers that cover guest memory many times over are a mistake, and to copy them would take for ever.
+    if (walk.bytes / 16 > bench_.memory.size()) walk.chain.sound = false;
     if (packed) {
         // Where the device sets no limit of its own it is the queue's size.
         const std::uint32_t most = bench_.script.longest_chain != 0 ? bench_.script.longest_chain : bench_.setup.size;
