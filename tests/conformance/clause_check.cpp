@@ -35,13 +35,13 @@ const std::vector<Outcome>& usual_runs(const Combination& it) {
             ring.traffic(150);
             runs.push_back({script.text() + kWays[static_cast<unsigned>(way)], ring.judge.verdict(), ring.mistakes});
         }
-    // A device that polls, and works between any two stores of the driver: what it must not see half done it would.
+    // A device that polls, and works between any two accesses of the driver: what it must not see half done it would.
     for (const Way way : {Way::general, Way::presets, Way::fixed}) {
         const referee::Script script{.seed = 5, .order = usual_devices(it)[0].order, .notify = referee::Notify::never};
         OurRing ring{it, script, way};
-        ring.on_store = [&](virtio::SharedWord) { ring.step(); };
+        ring.on_store = ring.on_load = [&](virtio::SharedWord) { ring.step(); };
         ring.traffic(150);
-        runs.push_back({script.text() + kWays[static_cast<unsigned>(way)] + " at every store", ring.judge.verdict(), ring.mistakes});
+        runs.push_back({script.text() + kWays[static_cast<unsigned>(way)] + " at every access", ring.judge.verdict(), ring.mistakes});
     }
     return runs;
 }

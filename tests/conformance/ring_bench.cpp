@@ -13,6 +13,9 @@ namespace {
 /// Guest memory for a queue of this size and its buffers: with tables they need room.
 std::size_t memory_for(std::uint16_t size) { return std::size_t{size > 64 ? 4u : 1u} << 20; }
 
+/// Rounds without progress until a bench gives up.
+constexpr unsigned kPatience = 200;
+
 std::uint32_t total(const std::vector<std::uint32_t>& parts) { return std::accumulate(parts.begin(), parts.end(), std::uint32_t{0}); }
 
 /// What a buffer may look like in a queue of `size` descriptors; `which` counts through the shapes.
@@ -80,12 +83,18 @@ OurRing::OurRing(const Combination& what, const referee::Script& script, Way way
         virtio::Doorbell::through([](void* ring, std::uint32_t value) noexcept { static_cast<OurRing*>(ring)->device.notify(value); }, this,
                                   0, what.notification_data),
         0);
-    virtio::observer() = {[](void* context, virtio::SharedWord role, std::uint16_t) noexcept {
-                              auto& ring = *static_cast<OurRing*>(context);
-                              if (ring.observed) ring.device.observe();
-                              if (ring.on_store) ring.on_store(role);
-                          },
-                          this};
+    virtio::observer() = {.stored =
+                              [](void* context, virtio::SharedWord role) noexcept {
+                                  auto& ring = *static_cast<OurRing*>(context);
+                                  if (ring.observed) ring.device.observe();
+                                  if (ring.on_store) ring.on_store(role);
+                              },
+                          .loaded =
+                              [](void* context, virtio::SharedWord role) noexcept {
+                                  auto& ring = *static_cast<OurRing*>(context);
+                                  if (ring.on_load) ring.on_load(role);
+                              },
+                          .context = this};
     queue.start();
 }
 
@@ -221,15 +230,19 @@ bool OurRing::add_any(std::uint64_t which) {
 void OurRing::service() {
     interrupted = false;
     queue.suppress_interrupts();
+    unsigned looks = 0;
     do {
         while (queue.poll(8) == 8) {
         }
-    } while (queue.arm_interrupts());
+    } while (queue.arm_interrupts() && ++looks < kPatience);
+    if (looks == kPatience) mistakes.emplace_back("arming finds something used again and again, and polling nothing");
 }
 
 void OurRing::traffic(unsigned count) {
     referee::Random random{random_};
+    unsigned rounds = 0; // without a completion
     for (unsigned added = 0; added < count && mistakes.empty();) {
+        const std::uint64_t before = completed;
         for (std::uint64_t batch = 1 + random.below(5); batch != 0 && added < count; --batch) {
             if (!add_any(random.below(random.below(4) == 0 ? 8 : 7))) break;
             ++added;
@@ -238,13 +251,16 @@ void OurRing::traffic(unsigned count) {
         step();
         if (interrupted) service();
         if (random.below(4) == 0) queue.poll(2);
+        rounds = completed == before ? rounds + 1 : 0;
+        if (rounds == kPatience || queue.broken())
+            mistakes.emplace_back(queue.broken() ? "the queue is broken" : "nothing comes back any more");
     }
     random_ = random.next();
     drain();
 }
 
 void OurRing::drain() {
-    for (unsigned step_count = 0; step_count < 1000 && !live_.empty() && !queue.broken(); ++step_count) {
+    for (unsigned rounds = 0; rounds < kPatience && !live_.empty() && !queue.broken(); ++rounds) {
         step();
         if (interrupted) service();
     }

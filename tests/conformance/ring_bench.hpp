@@ -73,6 +73,7 @@ public:
     bool observed = true;                                  // the referee looks after every store
     bool interrupted = false;                              // and not yet serviced
     std::function<void(virtio::SharedWord role)> on_store; // after the referee's look
+    std::function<void(virtio::SharedWord role)> on_load;  // after the value was taken
     std::uint64_t completed = 0;
     std::vector<std::string> mistakes; // payloads that came back wrong, and the like
 
