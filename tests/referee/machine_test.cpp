@@ -2,7 +2,9 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <cstdlib>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "tests/referee/example_driver.h"
@@ -51,6 +53,41 @@ TEST_CASE("a driver in C keeps the rules past the 65,536 wrap, and its data arri
     REQUIRE(example_probe(&driver, second.access(), kBase) == 0);
     CHECK(example_read(&driver, 64, sector.data()) == -1);
     CHECK(second.verdict("BLK").of("BLK-015") == Value::violated);
+}
+
+TEST_CASE("every clause of the ring that applies can be put to the test in one run") {
+    Machine machine{{.memory = 1 << 20, .seed = 7}};
+    machine.add_mmio(kBase, Block{.sectors = 64,
+                                  .order = Order::random,
+                                  .script = {.delay = 1, .notify = Notify::random, .junk_events = true, .spurious = 50}});
+    example_disk driver{};
+    REQUIRE(example_probe(&driver, machine.access(), kBase) == 0);
+    Sector sector{};
+    for (std::uint64_t i = 0; i < 1000; ++i) REQUIRE(example_read(&driver, i % 64, sector.data()) == 0);
+    CHECK(example_stop(&driver) == 0);
+    const Verdict verdict = machine.verdict("INIT FEAT VQ SPLIT NOTIF");
+    CHECK(verdict.clean());
+    CHECK_MESSAGE(verdict.not_exercised == 0, verdict.text());
+}
+
+TEST_CASE("the line that a verdict prints replays the run, event by event") {
+    const auto run = [](std::uint64_t seed, const Script& script) {
+        Machine machine{{.memory = 1 << 20, .seed = seed}};
+        machine.add_mmio(kBase, Block{.sectors = 64, .script = script});
+        example_disk driver{};
+        REQUIRE(example_probe(&driver, machine.access(), kBase) == 0);
+        Sector sector{};
+        for (std::uint64_t i = 0; i < 50; ++i) REQUIRE(example_read(&driver, i, sector.data()) == 0);
+        return std::pair{machine.judge().log().last(Log::kKept), machine.verdict().replay};
+    };
+    const auto [events, line] = run(12345, {.delay = 2, .notify = Notify::random, .junk_events = true, .spurious = 3});
+    CHECK(line == "seed=12345 delay=2 notify=random junk_events=1 spurious=3");
+    CHECK(run(1, {}).first != events);
+    setenv("RINGSIDE_REFEREE", line.c_str(), 1); // NOLINT(concurrency-mt-unsafe): one thread
+    const auto again = run(1, {});
+    unsetenv("RINGSIDE_REFEREE"); // NOLINT(concurrency-mt-unsafe)
+    CHECK(again.first == events);
+    CHECK(again.second == line);
 }
 
 TEST_CASE("late, polled and never: the driver waits, and gives up where the device never answers") {
