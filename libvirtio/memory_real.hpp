@@ -43,10 +43,10 @@ using PackedMemory = PackedMemoryOf<RealAccess>;
 
 /// An indirect table: written whole before it is lent, never read back.
 inline void store_table_entry(std::byte* table, std::size_t index, const Descriptor& descriptor) noexcept {
-    copy_bytes(table + index * sizeof(Descriptor), &descriptor, sizeof(Descriptor));
+    reinterpret_cast<Descriptor*>(table)[index] = descriptor;
 }
 inline void store_table_entry(std::byte* table, std::size_t index, const PackedDescriptor& descriptor) noexcept {
-    copy_bytes(table + index * sizeof(PackedDescriptor), &descriptor, sizeof(PackedDescriptor));
+    reinterpret_cast<PackedDescriptor*>(table)[index] = descriptor;
 }
 
 } // namespace real_memory

@@ -76,8 +76,8 @@ Result<> Virtqueue::create(Platform& platform, DmaDomain& domain, std::uint16_t 
     return {};
 }
 
-Result<> Virtqueue::add(std::span<const Segment> readable, std::span<const Segment> writable, Request& request) noexcept {
-    return count(kind_ == RingKind::packed ? packed_.add(readable, writable, request) : split_.add(readable, writable, request));
+Result<> Virtqueue::add_packed(std::span<const Segment> readable, std::span<const Segment> writable, Request& request) noexcept {
+    return packed_.add(readable, writable, request);
 }
 
 void Virtqueue::count_refused(Error error) noexcept {

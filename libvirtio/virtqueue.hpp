@@ -67,7 +67,9 @@ public:
     // --- requests ---
 
     /// Adds a chain of device-readable and then device-writable segments. Errors: see SplitRing::add.
-    [[nodiscard]] Result<> add(std::span<const Segment> readable, std::span<const Segment> writable, Request& request) noexcept;
+    [[nodiscard]] Result<> add(std::span<const Segment> readable, std::span<const Segment> writable, Request& request) noexcept {
+        return count(kind_ == RingKind::packed ? add_packed(readable, writable, request) : split_.add(readable, writable, request));
+    }
     /// The same for a single segment: the cheapest way for what most requests are.
     [[nodiscard]] Result<> add_readable(const Segment& segment, Request& request) noexcept {
         return count(kind_ == RingKind::packed ? packed_.add_readable(segment, request) : split_.add_readable(segment, request));
@@ -222,6 +224,7 @@ private:
             count_refused(added.error());
         return added;
     }
+    [[nodiscard]] Result<> add_packed(std::span<const Segment> readable, std::span<const Segment> writable, Request& request) noexcept;
     void count_refused(Error error) noexcept;
     void ring_doorbell() noexcept {
         doorbell_.ring(kind_ == RingKind::packed ? packed_.position() : split_.position());

@@ -49,7 +49,6 @@ void SplitRing::attach(SplitMemory memory, std::span<Slot> slots, std::byte* tab
         presets_ = setup.presets;
         reserved_ = setup.presets * 3u;
         listed_ = presets_ != 0;
-        if (listed_) mode_ = Mode::listed; // a preset's last descriptor has a limit, though it is no head: takes must look for a request
     }
     if (!listed_ && !fixed_) {
         turn_slots_ = slots_;
@@ -67,26 +66,33 @@ void SplitRing::attach(SplitMemory memory, std::span<Slot> slots, std::byte* tab
 
 Result<> SplitRing::add(std::span<const Segment> readable, std::span<const Segment> writable, Request& request) noexcept {
     const std::size_t count = readable.size() + writable.size();
+    if (request.state != Request::State::in_flight) [[likely]] {
+        if (use_table(count, count)) {
+            if (slot_at(turn_slots_, available_ & turn_mask_).request == nullptr) [[likely]]
+                return add_table(readable, writable, request);
+        } else if (mode_ == Mode::listed && count != 0 && count <= free_count_) [[likely]] {
+            return add_direct<false>(readable, writable, request);
+        }
+    }
+    return add_slowly(readable, writable, request);
+}
+
+Result<> SplitRing::add_slowly(std::span<const Segment> readable, std::span<const Segment> writable, Request& request) noexcept {
+    const std::size_t count = readable.size() + writable.size();
     if (count == 0 && !mutant(11)) return fail(Error::empty_request);
     // Indirect chains too may not exceed the queue (VIRTIO 1.4, 2.7.5.3.1).
     if (count > size_ && !mutant(12)) return fail(Error::too_many_segments);
-    if (const Error error = refused(request); error != Error::none) [[unlikely]]
-        return fail(error);
-    // A table costs the device one read more, and the driver one descriptor more to write: it is used where it saves ring space that
-    // matters, for three parts or more, or where the direct chain finds no room.
+    if (const Error error = refused(request); error != Error::none) return fail(error);
     const std::uint16_t room = free_descriptors();
-    const bool indirect = count <= indirect_entries_ && (count >= 3 || count > room);
+    const bool indirect = use_table(count, room);
     const std::size_t needed = indirect ? 1 : count;
     // A ring of fixed slots takes no chains at all.
     if ((fixed_ || needed > size_ - reserved_) && !mutant(18)) return fail(Error::too_many_segments);
     if (needed > room && !mutant(19)) return fail(Error::ring_full);
-    if (mode_ == Mode::plain && (listed_ || needed != 1 || slots_[(available_ & mask_) / SplitPlace::kStep].request != nullptr))
-        leave_alignment();
-    if (in_order_) {
-        if (needed != 1 && !listed_) leave_alignment();
-        return indirect ? add_table(readable, writable, request) : add_direct<true>(readable, writable, request);
-    }
-    return indirect ? add_table(readable, writable, request) : add_direct<false>(readable, writable, request);
+    if (mode_ == Mode::plain && (listed_ || needed != 1 || slot_at(slots_, available_ & mask_).request != nullptr)) leave_alignment();
+    if (in_order_ && needed != 1 && !listed_) leave_alignment();
+    if (indirect) return add_table(readable, writable, request);
+    return in_order_ ? add_direct<true>(readable, writable, request) : add_direct<false>(readable, writable, request);
 }
 
 Result<> SplitRing::add_one(Segment segment, bool write, Request& request) noexcept {
@@ -100,8 +106,9 @@ std::uint16_t SplitRing::next_descriptor() const noexcept {
 }
 
 /// The last step: the chain at `head`, of `count` descriptors, becomes the next available entry. `next` is the descriptor after it.
-void SplitRing::lend(std::uint16_t head, std::uint16_t next, Request& request, std::uint32_t writable, std::uint16_t count) noexcept {
-    Slot& slot = slots_[head];
+[[gnu::always_inline]] inline void SplitRing::lend(SplitPlace head, std::uint16_t next, Request& request, std::uint32_t writable,
+                                                   std::uint16_t count) noexcept {
+    Slot& slot = slot_at(slots_, head.offset());
     slot.request = &request;
     slot.writable = count == kTemplate ? writable : writable + 1;
     if (listed_) {
@@ -109,7 +116,7 @@ void SplitRing::lend(std::uint16_t head, std::uint16_t next, Request& request, s
         if (in_order_) slot.next = index_of(available_); // which of all requests this is
         free_head_ = next;
         free_count_ = static_cast<std::uint16_t>(free_count_ - (count == kTemplate ? 1 : count));
-        memory_.store_available(SplitPlace{available_ & mask_}, head);
+        memory_.store_available(SplitPlace{available_ & mask_}, head.number());
     } else if (count == kTemplate) {
         slot.count = count;
     }
@@ -118,61 +125,69 @@ void SplitRing::lend(std::uint16_t head, std::uint16_t next, Request& request, s
 }
 
 Result<> SplitRing::add_table(std::span<const Segment> readable, std::span<const Segment> writable, Request& request) noexcept {
-    const std::uint16_t head = next_descriptor();
-    const std::size_t table = std::size_t{head} * indirect_entries_ * sizeof(Descriptor);
-    std::byte* const entries = tables_ + table;
-    std::uint16_t index = 0; // entries follow each other, as IN_ORDER demands (2.7.5.3.1)
-    std::uint64_t bytes = 0;
+    const SplitPlace head = SplitPlace::of(next_descriptor());
+    const std::size_t table = std::size_t{head.number()} * indirect_entries_ * sizeof(Descriptor);
+    std::byte* entry = tables_ + table;
+    std::uint16_t next = 1; // entries follow each other, as IN_ORDER demands (2.7.5.3.1)
+    std::uint64_t bytes_readable = 0;
+    std::uint64_t bytes_writable = 0;
     for (const Segment& segment : readable) {
-        if (is_empty(segment)) return fail(Error::invalid_argument);
-        bytes += segment.length;
-        store_table_entry(entries, index, descriptor(segment, kNext, static_cast<std::uint16_t>(index + 1)));
-        ++index;
+        if (is_empty(segment)) [[unlikely]]
+            return fail(Error::invalid_argument);
+        bytes_readable += segment.length;
+        store_table_entry(entry, 0, descriptor(segment, kNext, next++));
+        entry += sizeof(Descriptor);
     }
-    const std::uint64_t bytes_readable = bytes;
     for (const Segment& segment : writable) {
-        if (is_empty(segment)) return fail(Error::invalid_argument);
-        bytes += segment.length;
-        store_table_entry(entries, index, descriptor(segment, kNext | kWrite, static_cast<std::uint16_t>(index + 1)));
-        ++index;
+        if (is_empty(segment)) [[unlikely]]
+            return fail(Error::invalid_argument);
+        bytes_writable += segment.length;
+        store_table_entry(entry, 0, descriptor(segment, kNext | kWrite, next++));
+        entry += sizeof(Descriptor);
     }
-    if (too_long(bytes)) return fail(Error::invalid_argument);
-    store_table_entry(entries, index - 1u, writable.empty() ? descriptor(readable.back(), 0, 0) : descriptor(writable.back(), kWrite, 0));
-    memory_.store_descriptor(SplitPlace::of(head), table_descriptor(tables_address_ + table, index));
-    lend(head, following(head), request, static_cast<std::uint32_t>(bytes - bytes_readable), 1);
+    if (too_long(bytes_readable + bytes_writable)) [[unlikely]]
+        return fail(Error::invalid_argument);
+    entry -= sizeof(Descriptor);
+    store_table_entry(entry, 0, writable.empty() ? descriptor(readable.back(), 0, 0) : descriptor(writable.back(), kWrite, 0));
+    memory_.store_descriptor_part(head, tables_address_ + table, (next - 1u) * std::uint32_t{sizeof(Descriptor)},
+                                  descriptor_flag::kIndirect);
+    lend(head, following(head.number()), request, static_cast<std::uint32_t>(bytes_writable), 1);
     return {};
 }
 
 /// A direct chain, of one part where descriptors are taken in turn.
 template<bool kInOrder>
 Result<> SplitRing::add_direct(std::span<const Segment> readable, std::span<const Segment> writable, Request& request) noexcept {
+    // Copies, which no store below can change.
+    SplitMemory memory = memory_;
+    Slot* const slots = slots_;
+    const std::uint32_t mask = size_ - 1;
+    const auto after = [=](std::uint32_t at) noexcept { return kInOrder ? static_cast<std::uint16_t>((at + 1) & mask) : slots[at].next; };
     const std::uint16_t head = next_descriptor();
-    std::uint32_t index = head;
-    std::uint32_t last = head;
-    std::uint64_t bytes = 0;
-    const auto next = [this](std::uint32_t at) noexcept {
-        return kInOrder ? static_cast<std::uint16_t>((at + 1u) & (size_ - 1u)) : slots_[at].next;
-    };
+    std::uint16_t next = head;
+    SplitPlace last = SplitPlace::of(head);
+    std::uint64_t bytes_readable = 0;
+    std::uint64_t bytes_writable = 0;
     for (const Segment& segment : readable) {
-        if (is_empty(segment)) return fail(Error::invalid_argument);
-        bytes += segment.length;
-        last = index;
-        const std::uint16_t following = next(index);
-        memory_.store_descriptor(SplitPlace::of(index), descriptor(segment, kNext, following));
-        index = following;
+        if (is_empty(segment)) [[unlikely]]
+            return fail(Error::invalid_argument);
+        bytes_readable += segment.length;
+        last = SplitPlace::of(next);
+        next = after(next);
+        memory.store_descriptor(last, descriptor(segment, kNext, next));
     }
-    const std::uint64_t bytes_readable = bytes;
     for (const Segment& segment : writable) {
-        if (is_empty(segment)) return fail(Error::invalid_argument);
-        bytes += segment.length;
-        last = index;
-        const std::uint16_t following = next(index);
-        memory_.store_descriptor(SplitPlace::of(index), descriptor(segment, kNext | kWrite, following));
-        index = following;
+        if (is_empty(segment)) [[unlikely]]
+            return fail(Error::invalid_argument);
+        bytes_writable += segment.length;
+        last = SplitPlace::of(next);
+        next = after(next);
+        memory.store_descriptor(last, descriptor(segment, kNext | kWrite, next));
     }
-    if (too_long(bytes)) return fail(Error::invalid_argument);
-    memory_.end_chain(SplitPlace::of(last), writable.empty() ? std::uint16_t{0} : kWrite);
-    lend(head, static_cast<std::uint16_t>(index), request, static_cast<std::uint32_t>(bytes - bytes_readable),
+    if (too_long(bytes_readable + bytes_writable)) [[unlikely]]
+        return fail(Error::invalid_argument);
+    memory.end_chain(last, writable.empty() ? std::uint16_t{0} : kWrite);
+    lend(SplitPlace::of(head), next, request, static_cast<std::uint32_t>(bytes_writable),
          static_cast<std::uint16_t>(readable.size() + writable.size()));
     return {};
 }
@@ -215,7 +230,7 @@ void SplitRing::leave_alignment() noexcept {
 // --- presets and fixed slots ---
 
 void SplitRing::preset(std::uint16_t slot, const Segment& first, const Segment& last) noexcept {
-    if (slot >= presets_ && !mutant(27)) return;
+    if ((slot >= presets_ || last.length > 0xfffe) && !mutant(27)) return;
     if (in_order_) {
         std::byte* const table = tables_ + preset_table(slot);
         store_table_entry(table, 0, descriptor(first, kNext, 1));
@@ -227,7 +242,7 @@ void SplitRing::preset(std::uint16_t slot, const Segment& first, const Segment& 
     memory_.store_descriptor(SplitPlace::of(at), descriptor(last, kWrite, 0));
     memory_.store_descriptor(SplitPlace::of(at + 1u), descriptor(first, kNext, static_cast<std::uint16_t>(at + 2)));
     memory_.store_descriptor(SplitPlace::of(at + 2u), descriptor({}, kNext, at));
-    slots_[at].writable = last.length + 1;
+    slots_[at + 1u].next = static_cast<std::uint16_t>(last.length + 1);
 }
 
 Result<> SplitRing::add_preset_slowly(std::uint16_t slot, const Segment& data, bool device_writes, Request& request) noexcept {
@@ -289,9 +304,9 @@ Result<> SplitRing::add_fixed_slowly(std::uint16_t slot, Request& request) noexc
 /// IN_ORDER: a preset or fixed slot, as the one descriptor whose turn it is.
 Result<> SplitRing::add_template(std::uint16_t slot, const Descriptor& its, Request& request) noexcept {
     if (free_descriptors() == 0 && !mutant(16)) return fail(Error::ring_full);
-    const std::uint16_t head = next_descriptor();
-    memory_.store_descriptor(SplitPlace::of(head), its);
-    lend(head, following(head), request, slot, kTemplate);
+    const SplitPlace head = SplitPlace::of(next_descriptor());
+    memory_.store_descriptor(head, its);
+    lend(head, following(head.number()), request, slot, kTemplate);
     templates_[slot].in_flight = true;
     ++templates_out_;
     return {};

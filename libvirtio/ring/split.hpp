@@ -58,7 +58,8 @@ public:
         return add_one(segment, true, request);
     }
 
-    /// Writes the unchanging first (readable) and last (writable) part of preset slot `slot`, which is not in flight.
+    /// Writes the unchanging first (readable) and last (writable, up to 65,534 bytes) part of preset slot `slot`, which is not in
+    /// flight.
     void preset(std::uint16_t slot, const Segment& first, const Segment& last) noexcept;
     /// Adds preset slot `slot` with `data` between: one descriptor (or table entry) and one ring entry are written. Errors:
     /// invalid_argument (no such slot, no data, 4 GiB), request_in_flight, queue_broken; with IN_ORDER also ring_full.
@@ -71,7 +72,7 @@ public:
         const std::uint32_t last = slot * 3u; // with head and data after it
         if (last < reserved_ || mutant(23)) [[likely]] {
             Slot& head = slots_[last + 1];
-            const std::uint32_t status = slots_[last].writable; // limits both
+            const std::uint32_t status = head.next; // limits both
             const std::uint32_t all = status + data.length;
             // One comparison finds both no data and too much of it.
             if ((head.request == nullptr || mutant(24)) && (all > status || mutant(25)) &&
@@ -224,7 +225,7 @@ private:
     enum class Mode : std::uint8_t { plain, fixed, in_order, listed, shut };
 
     // A slot is in flight where it has a request. RingSlot::writable is a limit: one more than the bytes lent, modulo 2^32, and 0 where
-    // nothing is (but in fixed slots). RingSlot::count: how many descriptors go back to the list or cursor.
+    // nothing is (but in fixed slots); a preset's last part has its limit in `next`, by the head. RingSlot::count: how many descriptors go back to the list or cursor.
     static constexpr std::uint16_t kTemplate = 0xffff; // IN_ORDER, in flight by a template, whose number RingSlot::writable is
     static constexpr std::size_t kPresetEntries = 4;   // of a preset's own table: three, and up to a line of 64 bytes
 
@@ -303,7 +304,7 @@ private:
         Slot& slot = slots_[id];
         Request* const request = slot.request;
         // A limit of 0 stands for what is not in flight, too; but fixed slots, and the last descriptors of presets, keep theirs.
-        if ((length < slot.writable || mutant(6)) && (kMode == Mode::plain || request != nullptr || mutant(7))) [[likely]] {
+        if ((length < slot.writable || mutant(6)) && (kMode != Mode::fixed || request != nullptr || mutant(7))) [[likely]] {
             slot.request = nullptr;
             if constexpr (kMode != Mode::fixed) slot.writable = 0;
             if constexpr (kMode == Mode::listed) give_back(slot);
@@ -351,11 +352,17 @@ private:
     [[nodiscard]] Result<> add_preset_slowly(std::uint16_t slot, const Segment& data, bool device_writes, Request& request) noexcept;
     [[nodiscard]] Result<> add_fixed_slowly(std::uint16_t slot, Request& request) noexcept;
     [[nodiscard]] Result<> add_template(std::uint16_t slot, const Descriptor& descriptor, Request& request) noexcept;
+    [[nodiscard]] Result<> add_slowly(std::span<const Segment> readable, std::span<const Segment> writable, Request& request) noexcept;
     [[nodiscard]] Result<> add_table(std::span<const Segment> readable, std::span<const Segment> writable, Request& request) noexcept;
     template<bool kInOrder>
     [[nodiscard]] Result<> add_direct(std::span<const Segment> readable, std::span<const Segment> writable, Request& request) noexcept;
     [[nodiscard]] std::uint16_t next_descriptor() const noexcept;
-    void lend(std::uint16_t head, std::uint16_t next, Request& request, std::uint32_t writable, std::uint16_t count) noexcept;
+    /// A table costs the device one read more, and the driver one descriptor more to write: it is used where it saves ring space that
+    /// matters, for three parts or more, or where the direct chain finds no room.
+    [[nodiscard]] bool use_table(std::size_t count, std::size_t room) const noexcept {
+        return count <= indirect_entries_ && (count >= 3 || count > room);
+    }
+    void lend(SplitPlace head, std::uint16_t next, Request& request, std::uint32_t writable, std::uint16_t count) noexcept;
     [[nodiscard]] Taken take_unknown() noexcept;
     [[nodiscard]] Taken take_checked(Slot& slot, std::uint32_t length) noexcept;
     [[nodiscard]] Taken take_in_order_checked() noexcept;

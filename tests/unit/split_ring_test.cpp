@@ -351,13 +351,17 @@ TEST_CASE("preset slots: one data descriptor per request, kept apart from genera
         CHECK(requests[1].length == 513);
         CHECK(requests[2].length == 1);
     }
-    // No other descriptor of a preset is a request.
-    REQUIRE(bench.queue.add_preset(0, bench.segment(&bench.bytes[0], 1), true, late));
-    bench.queue.kick();
-    bench.device.use(0, bench.device.take(0)->head + 1u, 0);
-    CHECK(bench.queue.poll(8) == 0);
-    CHECK(bench.queue.broken());
     CHECK(bench.device.violations.empty());
+    // No other descriptor of a preset is a request.
+    for (const int other : {-1, 1}) {
+        Bench hostile{32, {}, {.presets = 1}};
+        hostile.queue.preset(0, hostile.segment(&hostile.bytes[0], 16), hostile.segment(&hostile.bytes[1024], 1));
+        REQUIRE(hostile.queue.add_preset(0, hostile.segment(&hostile.bytes[0], 1), true, hostile.request()));
+        hostile.queue.kick();
+        hostile.device.use(0, static_cast<std::uint32_t>(hostile.device.take(0)->head + other), 0);
+        CHECK(hostile.queue.poll(8) == 0);
+        CHECK(hostile.queue.fault() == RingFault::used_id_not_in_flight);
+    }
 }
 
 TEST_CASE("free descriptors + lent descriptors stay equal to the size (B10, B11)") {
