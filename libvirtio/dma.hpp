@@ -56,6 +56,10 @@ public:
 
     /// Contiguous, zeroed, coherent memory. `alignment` is a power of two. Errors: out_of_memory.
     [[nodiscard]] virtual Result<DmaMemory> allocate(std::size_t bytes, std::size_t alignment) noexcept = 0;
+    /// The same for buffers that are written before anybody reads them: what is in it does not matter.
+    [[nodiscard]] virtual Result<DmaMemory> allocate_unfilled(std::size_t bytes, std::size_t alignment) noexcept {
+        return allocate(bytes, alignment);
+    }
     virtual void free(const DmaMemory& memory) noexcept = 0;
 
     /// Lends up to `bytes` of the caller's memory; the result's length says how much of it is contiguous for the device.

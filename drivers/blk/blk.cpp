@@ -1,5 +1,6 @@
 // The block device's life: negotiation, limits, slots, service, waiting. Requests are in requests.cpp.
 #include "drivers/blk/blk.hpp"
+#include "libvirtio/bytes.hpp"
 
 #include "libvirtio/memory.hpp"
 
@@ -150,9 +151,10 @@ Result<> BlockDevice::make_slots() noexcept {
     statuses_at_ = align_up<std::size_t>(kHeaderStride * count, kDmaLine);
     id_at_ = align_up<std::size_t>(statuses_at_ + count, kDmaLine);
     bounce_at_ = align_up<std::size_t>(id_at_ + kBlockIdBytes, 512);
-    Result<DmaMemory> memory = domain_->allocate(bounce_at_ + std::size_t{limits_.block_size} * count, 4096);
+    Result<DmaMemory> memory = domain_->allocate_unfilled(bounce_at_ + std::size_t{limits_.block_size} * count, 4096);
     if (!memory) return fail(memory.error());
     memory_ = *memory;
+    fill_bytes(memory_.data, std::byte{0}, bounce_at_);
     slots_ = static_cast<Slot*>(platform_->allocate(sizeof(Slot) * count, alignof(Slot)));
     if (slots_ == nullptr) return fail(Error::out_of_memory);
     slot_count_ = count;

@@ -222,11 +222,12 @@ void NetDevice::look_for_faults() noexcept {
 }
 
 unsigned NetDevice::poll(unsigned budget) noexcept {
-    if ((polling_ && !mutant(414)) || (fault_ != Error::none && !mutant(415))) return 0;
+    if (polling_ && !mutant(414)) return 0;
+    const bool told = device_.event().take() != 0 || device_.interrupt_mode() == InterruptMode::polled;
+    if (fault_ != Error::none && !mutant(415)) return 0; // the mark is taken all the same: whoever sleeps on it would not sleep
     polling_ = true;
     unsigned work = 0;
     unsigned buffers = 0;
-    const bool told = device_.event().take() != 0 || device_.interrupt_mode() == InterruptMode::polled;
     if (device_.take_config_change()) {
         configuration_changed();
         ++work;

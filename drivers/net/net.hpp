@@ -210,7 +210,10 @@ private:
     void next_buffer(ReceiveSlot& slot) noexcept;
     [[nodiscard]] std::uint64_t* judge(const NetHeader& header, std::uint32_t length, NetChecksum& checksum) noexcept;
     void hand_up(std::span<const NetPiece> pieces, const NetHeader& header, std::uint32_t length) noexcept;
-    void drop(ReceiveSlot& slot, std::uint64_t& reason) noexcept;
+    [[gnu::noinline]] void hand_up_many(std::span<const NetPiece> pieces) noexcept;
+    [[gnu::noinline]] void drop(ReceiveSlot& slot, std::uint64_t& reason) noexcept;
+    [[gnu::noinline, gnu::cold]] void drop_all(std::span<const NetPiece> pieces, std::uint64_t& reason) noexcept;
+    [[gnu::noinline]] void post_otherwise(ReceiveSlot& slot) noexcept;
     void drop_collected(std::uint64_t& reason) noexcept;
     void post(ReceiveSlot& slot) noexcept;
     void drop_incomplete() noexcept;
@@ -228,6 +231,8 @@ private:
         return std::size_t{checksum->start} + checksum->offset + 2 > length && !mutant(483) ? Error::invalid_argument
                                                                                             : Error::none; // NET-047
     }
+    [[nodiscard, gnu::noinline]] Result<> transmit_otherwise(const NetTransmit& frame) noexcept;
+    [[gnu::noinline, gnu::cold]] static void transmit_ended(TransmitSlot& slot) noexcept;
     [[nodiscard]] TransmitSlot* take(FreeList& list) noexcept;
     void put(TransmitSlot& slot) noexcept;
     void unmap(TransmitSlot& slot) noexcept;
@@ -280,6 +285,7 @@ private:
     std::uint32_t longest_sent_ = 0;
     std::uint32_t quiet_for_ = 0; // completions since used_event was pushed ahead
     std::uint32_t frames_lent_ = 0;
+    std::uint32_t quick_frames_ = 0; // so many may be lent on the shortest way; 0: frames need chains or mappings
 
     MacAddress mac_{};
     std::uint16_t mtu_ = kEthernetMtu;

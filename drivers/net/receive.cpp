@@ -7,7 +7,12 @@ namespace virtio {
 
 inline void NetDevice::post(ReceiveSlot& slot) noexcept {
     // Without a sound queue the slot stays with us: recover() posts it.
-    if (fault_ == Error::none || mutant(430)) static_cast<void>(receive_.add_fixed(static_cast<std::uint16_t>(slot.index), slot));
+    if ((fault_ == Error::none || mutant(430)) && !receive_.add_fixed_quickly(static_cast<std::uint16_t>(slot.index), slot)) [[unlikely]]
+        post_otherwise(slot);
+}
+
+void NetDevice::post_otherwise(ReceiveSlot& slot) noexcept {
+    static_cast<void>(receive_.add_fixed(static_cast<std::uint16_t>(slot.index), slot));
 }
 
 Result<> NetDevice::create_receive() noexcept {
@@ -50,11 +55,6 @@ void NetDevice::release_receive() noexcept {
         pool_.release();
 }
 
-void NetDevice::receive_complete(Request& request) noexcept {
-    auto& slot = static_cast<ReceiveSlot&>(request);
-    slot.owner->received(slot);
-}
-
 namespace {
 
 /// The words of the device's header that matter, each read once.
@@ -72,7 +72,8 @@ inline NetHeader read_header(const NetHeader& wire) noexcept {
 } // namespace
 
 // By which counter a whole frame is dropped; null: it is good, and `checksum` says what to make of its sum.
-inline std::uint64_t* NetDevice::judge(const NetHeader& header, std::uint32_t length, NetChecksum& checksum) noexcept {
+[[gnu::always_inline]] inline std::uint64_t* NetDevice::judge(const NetHeader& header, std::uint32_t length,
+                                                              NetChecksum& checksum) noexcept {
     if (length > longest_frame_ && !mutant(432)) [[unlikely]]
         return &counters_.dropped_too_long;
     // No receive segmentation offload was negotiated, tunnels included (NET-078 .. NET-082).
@@ -93,17 +94,15 @@ inline std::uint64_t* NetDevice::judge(const NetHeader& header, std::uint32_t le
 }
 
 // A whole frame, to the client or back to the device.
-inline void NetDevice::hand_up(std::span<const NetPiece> pieces, const NetHeader& header, std::uint32_t length) noexcept {
+[[gnu::always_inline]] inline void NetDevice::hand_up(std::span<const NetPiece> pieces, const NetHeader& header,
+                                                      std::uint32_t length) noexcept {
     NetFrame frame{pieces, length, NetChecksum::unknown};
     std::uint64_t* reason = judge(header, length, frame.checksum);
     const NetClient& client = options_.client;
     if (client.received == nullptr && reason == nullptr && !mutant(438)) [[unlikely]]
         reason = &counters_.dropped_no_client;
-    if (reason != nullptr) [[unlikely]] {
-        ++*reason;
-        for (const NetPiece& piece : pieces) post(pool_[piece.token]);
-        return;
-    }
+    if (reason != nullptr) [[unlikely]]
+        return drop_all(pieces, *reason);
     ++counters_.received_frames;
     counters_.received_bytes += length;
     receive_.count_bytes(length);
@@ -111,7 +110,12 @@ inline void NetDevice::hand_up(std::span<const NetPiece> pieces, const NetHeader
     client.received(client.context, frame);
 }
 
-void NetDevice::received(ReceiveSlot& slot) noexcept {
+void NetDevice::drop_all(std::span<const NetPiece> pieces, std::uint64_t& reason) noexcept {
+    ++reason;
+    for (const NetPiece& piece : pieces) post(pool_[piece.token]);
+}
+
+[[gnu::always_inline]] inline void NetDevice::received(ReceiveSlot& slot) noexcept {
     if (slot.error != Error::none && !mutant(439)) [[unlikely]]
         return; // ended by a reset
     if ((pieces_wanted_ | pieces_to_skip_) != 0) [[unlikely]]
@@ -129,6 +133,11 @@ void NetDevice::received(ReceiveSlot& slot) noexcept {
         return drop(slot, counters_.dropped_runt);
     const NetPiece piece{slot.data + sizeof(NetHeader), slot.length - static_cast<std::uint32_t>(sizeof(NetHeader)), slot.index};
     hand_up({&piece, 1}, read_header(wire), piece.length);
+}
+
+void NetDevice::receive_complete(Request& request) noexcept {
+    auto& slot = static_cast<ReceiveSlot&>(request);
+    slot.owner->received(slot);
 }
 
 // A frame over several buffers begins, or so the device says.
@@ -164,8 +173,10 @@ void NetDevice::next_buffer(ReceiveSlot& slot) noexcept {
     if (!last) return;
     const std::span<const NetPiece> pieces{pieces_.data(), piece_count_};
     piece_count_ = pieces_wanted_ = 0; // no second frame is put together before the client returns
-    hand_up(pieces, frame_header_, frame_length_);
+    hand_up_many(pieces);
 }
+
+void NetDevice::hand_up_many(std::span<const NetPiece> pieces) noexcept { hand_up(pieces, frame_header_, frame_length_); }
 
 // Gives back what was collected and lets the rest of the frame pass by.
 void NetDevice::drop_collected(std::uint64_t& reason) noexcept {

@@ -15,10 +15,10 @@ Result<> ReceivePool::create(Platform& platform, DmaDomain& domain, std::uint32_
         return {};
     }
     const std::uint32_t stride = align_up<std::uint32_t>(kOffset + capacity, kDmaLine); // no line is shared with another slot
-    Result<DmaMemory> memory = domain.allocate(std::size_t{stride} * count, 4096);
+    Result<DmaMemory> memory = domain.allocate_unfilled(std::size_t{stride} * count, 4096);
     while (!memory && count > least) {
         count = count / 2 > least ? count / 2 : least;
-        memory = domain.allocate(std::size_t{stride} * count, 4096);
+        memory = domain.allocate_unfilled(std::size_t{stride} * count, 4096);
     }
     if (!memory) return fail(memory.error());
     auto* slots = static_cast<ReceiveSlot*>(platform.allocate(sizeof(ReceiveSlot) * count, alignof(ReceiveSlot)));

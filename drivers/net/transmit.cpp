@@ -71,7 +71,7 @@ Result<> NetDevice::create_transmit() noexcept {
     }
     copy_stride_ = align_up<std::uint32_t>(kNetHeadroom + longest_frame_, kDmaLine);
     while (copy_slots_ != 0) {
-        const Result<DmaMemory> copies = domain_->allocate(std::size_t{copy_stride_} * copy_slots_, 4096);
+        const Result<DmaMemory> copies = domain_->allocate_unfilled(std::size_t{copy_stride_} * copy_slots_, 4096);
         if (copies) {
             copies_ = *copies;
             break;
@@ -89,6 +89,7 @@ Result<> NetDevice::create_transmit() noexcept {
         put(slot);
     }
     frames_lent_ = 0;
+    quick_frames_ = fixed_transmit_ && domain_->direct() ? slot_count_ / 2u : 0;
     quiet_for_ = 0;
     room_wanted_ = false;
     return {};
@@ -111,7 +112,7 @@ void NetDevice::release_transmit() noexcept {
     slot_count_ = copy_slots_ = 0;
     free_ = {};
     free_copies_ = {};
-    frames_lent_ = 0;
+    frames_lent_ = quick_frames_ = 0;
     room_wanted_ = false;
 }
 
@@ -154,6 +155,33 @@ Result<> NetDevice::transmit(std::span<const std::byte> frame, std::optional<Che
 }
 
 Result<> NetDevice::transmit(const NetTransmit& frame) noexcept {
+    // What nearly every frame is, without a call: one fragment with room for the header in front of it, no checksum, nothing to map,
+    // and no need to collect what was sent.
+    if (refuse_ == Error::none && frames_lent_ < quick_frames_ && frame.fragments.size() == 1 && frame.headroom >= sizeof(NetHeader) &&
+        !frame.checksum) [[likely]] {
+        const std::span<const std::byte> only = frame.fragments.front();
+        const std::uint32_t index = free_.head;
+        if (only.size() - kEthernetHeader <= longest_sent_ - kEthernetHeader && index != kNoSlot) [[likely]] {
+            auto* const start = const_cast<std::byte*>(only.data()) - sizeof(NetHeader);
+            fill_bytes(start, std::byte{0}, sizeof(NetHeader)); // NET-020, NET-048, NET-060, NET-061
+            TransmitSlot& slot = slots_[index];
+            slot.cookie = frame.cookie;
+            slot.lent = true;
+            const auto length = static_cast<std::uint32_t>(only.size());
+            transmit_.fix_readable(static_cast<std::uint16_t>(index),
+                                   {domain_->direct_address(start), static_cast<std::uint32_t>(length + sizeof(NetHeader))});
+            if (transmit_.add_fixed_quickly(static_cast<std::uint16_t>(index), slot)) [[likely]] {
+                free_.head = slot.next;
+                ++frames_lent_;
+                count(length);
+                return {};
+            }
+        }
+    }
+    return transmit_otherwise(frame);
+}
+
+Result<> NetDevice::transmit_otherwise(const NetTransmit& frame) noexcept {
     if (refuse_ != Error::none && !mutant(465)) [[unlikely]]
         return fail(refuse_);
     std::size_t length = 0;
@@ -237,9 +265,8 @@ void NetDevice::unmap(TransmitSlot& slot) noexcept {
 void NetDevice::transmit_complete(Request& request) noexcept {
     auto& slot = static_cast<TransmitSlot&>(request);
     NetDevice& device = *slot.owner;
-    if (slot.mapped != 0) device.unmap(slot);
-    if (slot.error != Error::none && !mutant(474)) [[unlikely]]
-        ++device.counters_.transmit_ended;
+    if (slot.mapped != 0 || slot.error != Error::none) [[unlikely]]
+        transmit_ended(slot);
     void* const cookie = slot.cookie;
     const bool lent = slot.lent;
     device.put(slot); // the client may send at once
@@ -247,6 +274,11 @@ void NetDevice::transmit_complete(Request& request) noexcept {
     --device.frames_lent_;
     const NetClient& client = device.options_.client;
     if (client.transmitted != nullptr || mutant(475)) client.transmitted(client.context, cookie);
+}
+
+void NetDevice::transmit_ended(TransmitSlot& slot) noexcept {
+    slot.owner->unmap(slot);
+    if (slot.error != Error::none && !mutant(474)) ++slot.owner->counters_.transmit_ended;
 }
 
 unsigned NetDevice::reclaim() noexcept {

@@ -20,6 +20,7 @@ constexpr bool valid(std::uint16_t offset, unsigned width, std::uint16_t size) n
 void PciConfig::find() {
     range_count_ = 0;
     memory_mapped_ = false;
+    last_bus_ = 0;
     if (const auto table = acpi::find_table("MCFG")) {
         for (std::size_t i = 0; range_count_ < kMostRanges; ++i) {
             const auto range = acpi::config_space(*table, i);
@@ -34,6 +35,16 @@ void PciConfig::find() {
 }
 
 std::uintptr_t PciConfig::place(const virtio::PciAddress& address) noexcept {
+    if (last_bus_ == 0 || address.bus != last_.bus || address.segment != last_.segment) [[unlikely]] {
+        last_bus_ = bus_place(address);
+        last_ = address;
+        if (last_bus_ == 0) return 0;
+    }
+    return last_bus_ + (std::uintptr_t{address.device} << 15) + (std::uintptr_t{address.function} << 12);
+}
+
+/// Where the bus's megabyte is, mapped; 0: nowhere.
+std::uintptr_t PciConfig::bus_place(const virtio::PciAddress& address) noexcept {
     for (std::size_t i = 0; i < range_count_; ++i) {
         const acpi::ConfigSpace& range = ranges_[i];
         if (address.segment != range.segment || address.bus < range.first_bus || address.bus > range.last_bus) continue;
@@ -45,7 +56,7 @@ std::uintptr_t PciConfig::place(const virtio::PciAddress& address) noexcept {
             if (!map_device(bus, kBusBytes)) return 0;
             word |= bit;
         }
-        return static_cast<std::uintptr_t>(bus + (std::uint64_t{address.device} << 15) + (std::uint64_t{address.function} << 12));
+        return static_cast<std::uintptr_t>(bus);
     }
     return 0;
 }

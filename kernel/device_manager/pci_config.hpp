@@ -33,9 +33,12 @@ private:
     static constexpr std::size_t kMostRanges = 4;
     /// The function's 4 KiB in memory; 0 if it cannot be reached that way.
     [[nodiscard]] std::uintptr_t place(const virtio::PciAddress& address) noexcept;
+    [[nodiscard]] std::uintptr_t bus_place(const virtio::PciAddress& address) noexcept;
 
     std::array<acpi::ConfigSpace, kMostRanges> ranges_{};
     std::array<std::array<std::uint64_t, 4>, kMostRanges> mapped_{}; // buses, as bits
+    virtio::PciAddress last_;                                        // whose bus is at last_bus_
+    std::uintptr_t last_bus_ = 0;
     std::size_t range_count_ = 0;
     bool memory_mapped_ = false;
 };

@@ -70,19 +70,23 @@ void KernelPlatform::choose_memory() {
 }
 
 void* KernelPlatform::dma_allocate(std::size_t bytes, std::size_t alignment) noexcept {
-    if (bytes == 0) return nullptr;
-    const auto memory = allocate_pages(pages(bytes), alignment > kPageSize ? alignment : kPageSize);
-    if (!memory) return nullptr;
-    std::memset(*memory, 0, pages(bytes) * kPageSize);
-    return *memory;
+    const auto memory = domain_.allocate(bytes, alignment);
+    return memory ? memory->data : nullptr;
 }
 
 void KernelPlatform::dma_free(void* memory, std::size_t bytes) noexcept { free_pages(memory, pages(bytes)); }
 
 virtio::Result<virtio::DmaMemory> KernelPlatform::Domain::allocate(std::size_t bytes, std::size_t alignment) noexcept {
-    auto* memory = static_cast<std::byte*>(the_platform.dma_allocate(bytes, alignment));
-    if (memory == nullptr) return virtio::fail(virtio::Error::out_of_memory);
-    return virtio::DmaMemory{memory, bytes, the_platform.dma_address(memory)};
+    const auto memory = allocate_unfilled(bytes, alignment);
+    if (memory) std::memset(memory->data, 0, pages(bytes) * kPageSize);
+    return memory;
+}
+
+virtio::Result<virtio::DmaMemory> KernelPlatform::Domain::allocate_unfilled(std::size_t bytes, std::size_t alignment) noexcept {
+    if (bytes == 0) return virtio::fail(virtio::Error::out_of_memory);
+    const auto memory = allocate_pages(pages(bytes), alignment > kPageSize ? alignment : kPageSize);
+    if (!memory) return virtio::fail(memory.error());
+    return virtio::DmaMemory{static_cast<std::byte*>(*memory), bytes, the_platform.dma_address(*memory)};
 }
 
 void KernelPlatform::Domain::free(const virtio::DmaMemory& memory) noexcept { the_platform.dma_free(memory.data, memory.size); }

@@ -64,6 +64,7 @@ private:
     public:
         constexpr Domain() noexcept : DmaDomain(std::uint64_t{0}) {}
         virtio::Result<virtio::DmaMemory> allocate(std::size_t bytes, std::size_t alignment) noexcept override;
+        virtio::Result<virtio::DmaMemory> allocate_unfilled(std::size_t bytes, std::size_t alignment) noexcept override;
         void free(const virtio::DmaMemory& memory) noexcept override;
     };
 

@@ -29,6 +29,7 @@ constinit bool started = false;
 constinit WaitQueue changed;
 constinit WaitQueue room;
 std::array<std::uint8_t, 32> isn_secret;
+bool isn_secret_known = false;
 
 ip4_addr_t to_lwip(const Ipv4& address) {
     ip4_addr_t result;
@@ -84,7 +85,6 @@ void configure(NetInterface& interface, bool first) {
 virtio::Result<> start_network() {
     if (started) return {};
     started = true;
-    random_bytes(std::as_writable_bytes(std::span(isn_secret)));
     Semaphore ready;
     {
         CoreLock lock;
@@ -149,6 +149,10 @@ void flush_interfaces() {
 
 // RFC 6528: a clock of 4 microseconds plus a keyed function of the connection, so that nobody off the path can guess it.
 extern "C" u32_t ringside_tcp_isn(const ip_addr_t* local_ip, u16_t local_port, const ip_addr_t* remote_ip, u16_t remote_port) {
+    if (!kernel::isn_secret_known) { // with the first connection: numbers that cannot be guessed cost something
+        kernel::isn_secret_known = true;
+        kernel::random_bytes(std::as_writable_bytes(std::span(kernel::isn_secret)));
+    }
     std::array<std::uint32_t, 3> connection{ip4_addr_get_u32(ip_2_ip4(local_ip)), ip4_addr_get_u32(ip_2_ip4(remote_ip)),
                                             std::uint32_t{local_port} << 16 | remote_port};
     std::array<std::uint8_t, 12> nonce;

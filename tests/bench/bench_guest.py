@@ -34,7 +34,7 @@ def measure(image, setting, profile):
     """{name of the result: value} and a line per measurement"""
     with Counter() as counter:
         figures = guest_ours.measure(counter, image, setting, profile)
-        span = guest_ours.boot(counter, image, setting)
+        span = guest_ours.boot(counter, image, setting, ["profile"] if profile else [])
     ring = "packed" if setting.packed else "split"
     print(f"{setting.machine}, {ring} rings, ioeventfd {'on' if setting.ioeventfd else 'off'}, {setting.operations} operations each:")
     for name, found in figures.items():
@@ -44,6 +44,7 @@ def measure(image, setting, profile):
     if profile:
         for name, found in figures.items():
             print_profile(image, name, found.operations, found.span)
+        print_profile(image, "boot", 1, span)
     values = {name: guest_goals.value(name, figures[what]) for name, (_, _, what, _) in guest_goals.RESULTS.items()}
     values[guest_goals.BOOT[0]] = span.total
     return values

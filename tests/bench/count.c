@@ -5,7 +5,7 @@
 // 0f 1f 84 00 <imm32> with imm32 = 0x5ec0de00 + number. The counts are those before that instruction. One processor only.
 // mmio=on adds " mmio PAGE:READS:WRITES..." for each page of device registers that a MOV reached (page: physical address / 4096).
 // Markers 1 and 2 begin and end a measurement, 3 and 4 interrupt it and go on; with profile=on a line "profile ADDRESS:EXECUTIONS..."
-// follows the end, of what was executed within.
+// precedes the end, of what was executed within. The first at= begins a profile as well, the others end it.
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -118,7 +118,11 @@ static void report(const char* kind, uint64_t which) {
         fprintf(file, " %lx:%lu:%lu", (unsigned long)pages[i].page, (unsigned long)pages[i].reads, (unsigned long)pages[i].writes);
     fputc('\n', file);
 }
-static void at_address(unsigned processor, void* which) { (void)processor, report("at", (uint64_t)which); }
+static void at_address(unsigned processor, void* which) {
+    (void)processor;
+    if (profile) follow((uint64_t)which == addresses[0] ? kStart : kEnd);
+    report("at", (uint64_t)which);
+}
 static void at_marker(unsigned processor, void* which) {
     (void)processor;
     if (profile) follow((uint64_t)which);

@@ -103,4 +103,5 @@ def boot(counter, image, setting, options=()):
         raise UserError(f"the guest did not get to main():\n{printed}")
     span = Span()
     span.add(points["entry"], points["main"])
+    span.profile = points["main"].counts.get("profile", {})
     return span
