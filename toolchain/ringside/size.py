@@ -20,7 +20,7 @@ BUDGETS = ROOT / "tests" / "size" / "budgets.json"
 # What the libraries together are to be, -Os on x86_64.
 GOAL = {("x86_64", "-Os", "total"): 32 * 1024}
 PARTS = ("libvirtio", "blk", "net", "console", "balloon", "entropy", "bus")
-COLUMNS = (*PARTS, "total", "blk_firmware")
+COLUMNS = (*PARTS, "drivers", "total", "blk_firmware")
 
 
 def add_arguments(parser):
@@ -29,39 +29,35 @@ def add_arguments(parser):
     parser.add_argument("--against", metavar="REV", help="also show the growth since a commit")
     parser.add_argument("--history", type=int, metavar="N", help="instead: the last N commits that changed the product, -Os on x86_64")
     parser.add_argument("--functions", type=int, metavar="N", help="instead: the N largest functions, -Os on x86_64")
-    parser.add_argument("--set-budgets", action="store_true", help="write what is measured, and 2 %% of room, into tests/size/budgets.json")
+    parser.add_argument("--set-budgets", action="store_true", help="write what is measured, and 3 %% of room, into tests/size/budgets.json")
     parser.add_argument("--no-images", action="store_true", help="without the images, which take the longest to build")
 
 
-def image_size(path):
-    """text (with read-only data), data and bss; of an archive, the sum of its members."""
-    return _sizes("x86_64-linux-gnu-size", [path])[0] | {"file": Path(path).stat().st_size}
+def measure(path):
+    """An image's or an archive's text (with read-only data), data and bss; of an archive, the sum of its members."""
+    output = subprocess.run(["x86_64-linux-gnu-size", str(path)], check=True, capture_output=True, text=True).stdout
+    sums = [0, 0, 0]
+    for line in output.splitlines()[1:]:
+        sums = [have + int(word) for have, word in zip(sums, line.split())]
+    return dict(zip(("text", "data", "bss"), sums)) | {"file": Path(path).stat().st_size}
 
 
-measure = image_size
+def _size(tool, path):
+    line = subprocess.run([tool, str(path)], check=True, capture_output=True, text=True).stdout.splitlines()[1]
+    return dict(zip(("text", "data", "bss"), map(int, line.split())))
 
 
-def _sizes(tool, paths):
-    output = subprocess.run([tool, *map(str, paths)], check=True, capture_output=True, text=True).stdout
-    totals = []
-    for path in paths:
-        sums = [0, 0, 0]
-        for line in output.splitlines()[1:]:
-            words = line.split(None, 5)
-            if words[5] == str(path) or words[5].endswith(f"(ex {path})"):
-                sums = [have + int(word) for have, word in zip(sums, words)]
-        totals.append(dict(zip(("text", "data", "bss"), sums)))
-    return totals
-
-
-def _added(sizes):
-    return {key: sum(size[key] for size in sizes) for key in ("text", "data", "bss")}
+def _joined(arch, folder, name, paths):
+    """Object files as one: what several of them have alike (inline functions) counts once, as in a program."""
+    tools = cross.PROCESSORS[arch].gnu
+    target = Path(folder) / f"{name}.joined.o"
+    subprocess.run([f"{tools}-ld", "-r", "-o", str(target), *map(str, paths)], check=True, capture_output=True)
+    return _size(f"{tools}-size", target)
 
 
 def parts(arch, level, folder, source=ROOT):
     """{part: {text, data, bss}} of the libraries, of each driver and of the firmware, as GCC compiles them from that source tree."""
     cross.build_libraries(arch, "gcc", level, folder, source)
-    tool = f"{cross.PROCESSORS[arch].gnu}-size"
     grouped = {part: [] for part in PARTS}
     for path in sorted(Path(folder).rglob("*.obj")):
         below = path.relative_to(folder).parts
@@ -69,14 +65,14 @@ def parts(arch, level, folder, source=ROOT):
             grouped["libvirtio"].append(path)
         elif "ringside_drivers.dir" in below:
             grouped.setdefault(below[below.index("ringside_drivers.dir") + 1], []).append(path)
-    found = {part: _added(_sizes(tool, paths)) for part, paths in grouped.items()}
-    found["drivers"] = _added([size for part, size in found.items() if part != "libvirtio"])
-    found["total"] = _added([found["libvirtio"], found["drivers"]])
+    grouped["drivers"] = [path for part, paths in grouped.items() if part != "libvirtio" for path in paths]
+    grouped["total"] = grouped["libvirtio"] + grouped["drivers"]
+    found = {part: _joined(arch, folder, part, paths) for part, paths in grouped.items() if paths}
     image = Path(folder) / "blk_firmware"
     # An older tree has an older interface, or no firmware at all.
     with contextlib.suppress(UserError) if source != ROOT else contextlib.nullcontext():
         link_firmware(arch, level, folder, image, source)
-        found["blk_firmware"] = _sizes(tool, [image])[0]
+        found["blk_firmware"] = _size(f"{cross.PROCESSORS[arch].gnu}-size", image)
     return found
 
 
@@ -111,7 +107,7 @@ def set_budgets(found):
     """A little room, so that a fix of a line or two needs no new budget; in steps that read well."""
     allowed = budgets() if BUDGETS.exists() else {}
     for (arch, level), its in found.items():
-        allowed.setdefault(arch, {})[level] = {part: -(-(its[part]["text"] * 102 // 100) // 64) * 64 for part in COLUMNS}
+        allowed.setdefault(arch, {})[level] = {part: -(-(its[part]["text"] * 103 // 100) // 64) * 64 for part in COLUMNS}
     lines = [f'  "{arch}": {{\n' + ",\n".join(f'    "{level}": {json.dumps(its)}' for level, its in levels.items()) + "\n  }"
              for arch, levels in allowed.items()]
     BUDGETS.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
@@ -136,8 +132,7 @@ def as_results(found):
     for (arch, level), its in found.items():
         if level == "-Os":
             for part in ("libvirtio", "drivers", "total", "blk_firmware"):
-                most = allowed.get(arch, {}).get(level, {})
-                budget = sum(most.get(name, 0) for name in PARTS[1:]) if part == "drivers" else most.get(part)
+                budget = allowed.get(arch, {}).get(level, {}).get(part)
                 figures.append(results.result(f"size.{arch}.{part}.text", its[part]["text"], "bytes", goal=GOAL.get((arch, level, part), budget)))
     return figures
 
@@ -173,8 +168,8 @@ def table(rows):
 
 
 def print_parts(found, before):
-    print("bytes of text (code and read-only data) as GCC makes them for firmware: no exceptions, no RTTI, no unwind tables; total: libraries as a whole;")
-    print("blk_firmware: what one that reads a disk over MMIO keeps of it")
+    print("bytes of text (code and read-only data) as GCC makes them for firmware: no exceptions, no RTTI, no unwind tables. Functions that several")
+    print("parts contain count once in drivers and total. blk_firmware: what one that reads a disk over MMIO keeps, linked.")
     rows = [("", *COLUMNS, "data", "bss")]
     for pair, its in found.items():
         rows.append((" ".join(pair), *[str(its[part]["text"]) for part in COLUMNS], str(its["total"]["data"]), str(its["total"]["bss"])))
@@ -226,7 +221,7 @@ def print_images():
     setup.ensure()
     build.build("x86_64")
     folder = build_folder("x86_64")
-    sizes = {path.name: image_size(path) for path in [*sorted(folder.rglob("libringside_*.a")), *sorted(folder.rglob("*.elf"))]}
+    sizes = {path.name: measure(path) for path in [*sorted(folder.rglob("libringside_*.a")), *sorted(folder.rglob("*.elf"))]}
     rows = [("as built for the guest", "text", "data", "bss"), *[(name, *[str(size[key]) for key in ("text", "data", "bss")]) for name, size in sizes.items()]]
     print(table(rows))
 
