@@ -104,7 +104,7 @@ public:
     /// The common way of add_fixed(), without a call. False: nothing was done.
     [[nodiscard]] [[gnu::always_inline]] bool add_fixed_quickly(std::uint16_t slot, Request& request) noexcept {
         const std::uint32_t turn = available_ & fixed_turn_mask_;
-        if (turn == slot * SplitPlace::kStep) { // its available entry holds it already
+        if (turn == slot * SplitPlace::kStep) [[likely]] { // its available entry holds it already
             Slot& its = slot_at(fixed_turn_slots_, turn);
             if (its.request == nullptr || mutant(28)) [[likely]] {
                 its.request = &request;
@@ -238,10 +238,13 @@ private:
         else
             return slots[offset / SplitPlace::kStep];
     }
-    /// The compiler forgets the old value first: adding to memory is then one instruction, and the value needs no register.
+    /// The compiler forgets what it has read from memory.
+    static void forget() noexcept { std::atomic_signal_fence(std::memory_order_seq_cst); }
+    /// Adding to memory is one instruction where no register holds the old value, and nobody merges it with another step.
     static void step(std::uint32_t& position) noexcept {
-        std::atomic_signal_fence(std::memory_order_seq_cst);
+        forget();
         position += SplitPlace::kStep;
+        forget();
     }
     [[nodiscard]] std::uint16_t number_of(const Slot& slot) const noexcept { return static_cast<std::uint16_t>(&slot - slots_); }
     [[nodiscard]] Taken finish(Request& request, std::uint32_t length, const Slot& head) const noexcept {
