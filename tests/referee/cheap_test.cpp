@@ -162,3 +162,29 @@ TEST_CASE("two threads: a judging queue, with a driver that sleeps") {
         CHECK_MESSAGE(judge.verdict().clean(), judge.verdict().text());
     }
 }
+
+TEST_CASE("two threads: a notification that never comes is found after a second, and the buffer is served") {
+    for (const std::uint64_t features : {kCombinations[1], kCombinations[4]}) {
+        Memory memory{{.size = 1 << 16}};
+        Judge judge;
+        toy::Ring ring{memory, 16, features};
+        Queue queue{memory, judge, {.threaded = true}};
+        REQUIRE(queue.enable(ring.setup()));
+        std::atomic<bool> asleep{false};
+        std::atomic<bool> stop{false};
+        std::thread thread{[&] {
+            while (!stop.load(std::memory_order_relaxed)) {
+                queue.step();
+                asleep.store(true, std::memory_order_release);
+            }
+        }};
+        while (!asleep.load(std::memory_order_acquire)) std::this_thread::yield();
+        REQUIRE(ring.add({{memory.allocate(8), 8, true}}));
+        ring.publish();
+        CHECK(ring.needs_kick());
+        while (!ring.take()) std::this_thread::yield();
+        stop.store(true, std::memory_order_relaxed);
+        thread.join();
+        CHECK(judge.verdict().of((features & feature::kRingPacked) != 0 ? "RULE-010" : "NOTIF-011") == Value::violated);
+    }
+}

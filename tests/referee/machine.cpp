@@ -67,7 +67,7 @@ struct Machine::State {
         const std::lock_guard lock{mutex};
         std::uint64_t offset = 0;
         MmioDevice* device = at(address, offset);
-        return device != nullptr ? device->read(offset, width) : ~std::uint64_t{0} >> (64 - 8 * (width < 8 ? width : 8));
+        return device != nullptr ? device->read(offset, width) : all_ones(width);
     }
     void write(std::uint64_t address, unsigned width, std::uint64_t value) {
         std::uint64_t offset = 0;

@@ -37,6 +37,8 @@ public:
     virtual void change_config(std::size_t offset, std::span<const std::uint8_t> bytes) = 0;
     /// DEVICE_NEEDS_RESET, with its interrupt.
     virtual void need_reset() = 0;
+    /// Surprise removal: from here on registers read all ones, and nothing is served any more.
+    virtual void vanish() = 0;
     /// A disk's contents; empty for others.
     [[nodiscard]] virtual std::span<std::uint8_t> contents() noexcept = 0;
 };

@@ -172,6 +172,21 @@ TEST_CASE("there is nothing where no device stands, and an empty slot is left al
     CHECK_MESSAGE(machine.verdict("MMIO INIT").clean(), machine.verdict("MMIO INIT").text());
 }
 
+TEST_CASE("a device that vanishes: registers read all ones, and what was in flight never comes back") {
+    Machine machine{{.memory = 1 << 20}};
+    Mmio& disk = machine.add_mmio(kBase, Block{.sectors = 8});
+    example_disk driver{};
+    Sector sector{};
+    REQUIRE(example_probe(&driver, machine.access(), kBase) == 0);
+    REQUIRE(example_read(&driver, 1, sector.data()) == 0);
+    disk.vanish();
+    CHECK(example_read(&driver, 1, sector.data()) == -2);
+    CHECK(machine.access()->read(machine.access()->context, kBase + mmio::kStatus, 4) == 0xffff'ffff);
+    CHECK(machine.access()->read(machine.access()->context, kBase + mmio::kConfig, 1) == 0xff);
+    CHECK(example_stop(&driver) == -1);
+    CHECK(example_probe(&driver, machine.access(), kBase) == -1);
+}
+
 TEST_CASE("driver and device at once, each on its own thread") {
     Machine machine{{.memory = 1 << 20, .seed = 11}};
     machine.add_mmio(kBase, Block{.sectors = 64, .order = Order::random, .script = {.notify = Notify::busy}});

@@ -88,6 +88,7 @@ void MmioDevice::interrupt_delivered() noexcept {
 }
 
 void MmioDevice::step() {
+    if (gone_.load(std::memory_order_relaxed)) return;
     // The line stays asserted until it is acknowledged: its handler runs again.
     if (interrupt_status_ != 0 && delivered_) {
         interrupt_noted_ = true;
@@ -107,7 +108,7 @@ void MmioDevice::set_threaded(bool threaded) {
 
 void MmioDevice::notify_threaded(std::uint32_t value) {
     const std::size_t index = value & 0xffff;
-    if (index < queues_.size()) queues_[index].queue->notify(value);
+    if (index < queues_.size() && !gone_.load(std::memory_order_relaxed)) queues_[index].queue->notify(value);
 }
 
 void MmioDevice::memory_released(std::uint64_t guest, std::size_t bytes) {
@@ -141,6 +142,7 @@ void MmioDevice::judge_probe(std::uint64_t offset) {
 }
 
 std::uint64_t MmioDevice::read(std::uint64_t offset, unsigned width) {
+    if (gone_.load(std::memory_order_relaxed)) return all_ones(width);
     std::uint64_t value = 0;
     if (offset >= mmio::kConfig) {
         value = read_config(offset - mmio::kConfig, width);
@@ -157,6 +159,7 @@ std::uint64_t MmioDevice::read(std::uint64_t offset, unsigned width) {
 }
 
 void MmioDevice::write(std::uint64_t offset, unsigned width, std::uint64_t value) {
+    if (gone_.load(std::memory_order_relaxed)) return;
     if (offset != mmio::kQueueNotify) judge_.log().add(EventKind::write, 0, offset, value);
     if (offset >= mmio::kConfig) {
         write_config(offset - mmio::kConfig, width, value);

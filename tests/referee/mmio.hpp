@@ -13,6 +13,9 @@
 
 namespace referee {
 
+/// What a read gives where nothing answers.
+[[nodiscard]] constexpr std::uint64_t all_ones(unsigned width) noexcept { return ~std::uint64_t{0} >> (64 - 8 * (width < 8 ? width : 8)); }
+
 class MmioDevice final : public Mmio {
 public:
     MmioDevice(Memory& memory, Judge& judge, const Device& device, std::shared_ptr<Disk> disk);
@@ -43,6 +46,7 @@ public:
     [[nodiscard]] std::uint32_t status() const noexcept override { return status_; }
     void change_config(std::size_t offset, std::span<const std::uint8_t> bytes) override;
     void need_reset() override;
+    void vanish() override { gone_.store(true, std::memory_order_relaxed); }
     [[nodiscard]] std::span<std::uint8_t> contents() noexcept override {
         return disk_ ? std::span<std::uint8_t>{disk_->contents()} : std::span<std::uint8_t>{};
     }
@@ -87,8 +91,9 @@ private:
     std::uint32_t driver_sel_ = 0;
     std::uint32_t interrupt_status_ = 0;
     std::uint32_t generation_ = 0;
-    unsigned unacknowledged_ = 0; // steps since a delivered interrupt
-    unsigned probe_ = 0;          // bit 0: magic, 1: version, 2: device id were read
+    unsigned unacknowledged_ = 0;   // steps since a delivered interrupt
+    unsigned probe_ = 0;            // bit 0: magic, 1: version, 2: device id were read
+    std::atomic<bool> gone_{false}; // may happen while a thread runs
     bool any_status_write_ = false;
     bool resetting_ = false;
     bool read_back_ = false; // status was read since FEATURES_OK was written

@@ -90,7 +90,8 @@ public:
     void interrupt_if_wanted();
     /// An interrupt with nothing behind it.
     void interrupt_anyway();
-    /// When the device wants to be notified, from now on: always, never or ahead (after `ahead` more buffers; 0 is the next).
+    /// When the device wants to be notified, from now on: always, never or ahead (after `ahead` more buffers,
+    /// packed: descriptors; 0 is the next).
     /// Script::notify becomes by_hand.
     void ask(Notify how, std::uint16_t ahead = 0);
 

@@ -144,3 +144,71 @@ TEST_CASE("a ring that cannot be walked is refused, and why is a violation") {
     CHECK(refused(feature::kRingPacked, [](QueueSetup& setup) { setup.driver += 2; }) == "PACKED-001");
     CHECK(refused(feature::kRingPacked, [](QueueSetup& setup) { setup.driver = 0x10; }) == "FEAT-018");
 }
+
+TEST_CASE("a patient device does nothing without the notification that it asked for; one that polls needs none") {
+    for (const std::uint64_t features :
+         {std::uint64_t{0}, feature::kEventIdx, feature::kRingPacked, feature::kRingPacked | feature::kEventIdx}) {
+        CAPTURE(features);
+        Table patient{features, {.patient = true}};
+        patient.queue.step();
+        patient.submit();
+        patient.ring.publish();
+        for (int i = 0; i < 5; ++i) CHECK(patient.queue.step() == 0);
+        CHECK_FALSE(patient.verdict().lawful());
+        patient.queue.notify(0);
+        CHECK(patient.queue.step() == 1);
+
+        Table polling{features, {.notify = Notify::never, .patient = true}};
+        polling.queue.step();
+        polling.submit();
+        polling.kick();
+        CHECK(polling.queue.counters().kicks == 0);
+        CHECK(polling.queue.step() == 1);
+        CHECK_MESSAGE(polling.verdict().clean(), polling.verdict().text());
+    }
+}
+
+TEST_CASE("by hand: take, use out of order, several by one entry, and when to be notified") {
+    for (const std::uint64_t ring : {std::uint64_t{0}, feature::kRingPacked}) {
+        Table table{ring | feature::kEventIdx | feature::kInOrder, {.budget = 0}};
+        for (int i = 0; i < 3; ++i) REQUIRE(table.submit());
+        table.kick();
+        CHECK(table.queue.step() == 0);
+        CHECK(table.queue.in_flight() == 0); // not even taken
+        std::array<Chain*, 3> chains{};
+        for (Chain*& chain : chains) {
+            chain = table.queue.take();
+            REQUIRE(chain != nullptr);
+            echo(*chain);
+        }
+        CHECK(table.queue.take() == nullptr);
+        CHECK(table.queue.in_flight() == 3);
+        table.interrupts = 0;
+        static_cast<void>(table.ring.arm());
+        table.queue.use_up_to(*chains[1], static_cast<std::uint32_t>(chains[1]->writable_bytes()));
+        CHECK(table.interrupts == 0);
+        table.queue.interrupt_if_wanted();
+        CHECK(table.interrupts == 1);
+        CHECK(table.queue.counters().entries == 1);
+        CHECK(table.reap() == 2);
+        table.queue.use(*chains[2], 0);
+        CHECK(table.reap() == 1);
+        CHECK(table.intact);
+        // Nothing, then the second buffer from now.
+        table.queue.ask(Notify::never);
+        REQUIRE(table.submit());
+        table.ring.publish();
+        CHECK_FALSE(table.ring.needs_kick());
+        table.queue.ask(Notify::ahead, ring == 0 ? 1 : 2);
+        REQUIRE(table.ring.add({{table.memory.allocate(8), 8, true}, {table.memory.allocate(8), 8, true}}));
+        table.ring.publish();
+        CHECK_FALSE(table.ring.needs_kick());
+        REQUIRE(table.ring.add({{table.memory.allocate(8), 8, true}}));
+        table.ring.publish();
+        CHECK(table.ring.needs_kick());
+        table.queue.notify(0);
+        table.queue.interrupt_anyway();
+        CHECK(table.interrupts == 2);
+        CHECK_MESSAGE(table.verdict().clean(), table.verdict().text());
+    }
+}

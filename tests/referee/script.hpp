@@ -36,7 +36,7 @@ enum class Notify : std::uint8_t {
     always,
     never,   // the device polls
     busy,    // not while it has work; before it rests it asks again and looks once more
-    ahead,   // with EVENT_IDX: only when Script::ahead more buffers are there; else as always
+    ahead,   // with EVENT_IDX: only after Script::ahead more buffers (packed: descriptors); else as always
     random,  // one of the above, thrown each step
     by_hand, // as Queue::ask() said last; always before that
 };
