@@ -119,3 +119,25 @@ TEST_CASE("RULE-010 twin: inside a batch") {
 
 TEST_CASE("RULE-011 packed: no notification where the device does not ask for it") { check_kept("RULE-011", kPacked); }
 TEST_CASE("RULE-011 twin") { check_twin({"RULE-011"}, kPacked, Fault::kick_always, {.notify = referee::Notify::never}); }
+
+TEST_CASE("With EVENT_IDX an interrupt comes after as many more completions as were asked for") {
+    for (const Combination& it : combinations({.event_index = kYes})) {
+        INFO(it.name());
+        OurRing ring{it, {.order = it.in_order ? referee::Order::batches : referee::Order::random, .batch = 1}};
+        for (unsigned round = 0; round < 60; ++round) {
+            ring.queue.suppress_interrupts();
+            CHECK_FALSE(ring.queue.arm_interrupts(3));
+            for (unsigned i = 0; i < 3; ++i) {
+                CHECK_FALSE(ring.interrupted);
+                REQUIRE(ring.add({{}, {64}}));
+                ring.kick();
+                ring.step();
+            }
+            CHECK(ring.interrupted);
+            ring.interrupted = false;
+            CHECK(ring.queue.poll(8) == 3);
+        }
+        CHECK(ring.mistakes.empty());
+        CHECK(ring.judge.verdict().clean());
+    }
+}
