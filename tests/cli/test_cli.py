@@ -94,6 +94,12 @@ class WrongArguments(unittest.TestCase):
         self.refused("bench", "--lucky", naming="--lucky")
         self.refused("bench", "--json", "/nowhere/out.json", naming="/nowhere")
 
+    def test_sizes(self):
+        self.refused("size", "--arch", "z80", naming="'z80'")
+        self.refused("size", "--against", "no-such-commit", naming="no-such-commit")
+        self.refused("size", "--history", "0", naming="--history")
+        self.refused("size", "--json", "/nowhere/out.json", naming="/nowhere")
+
     def test_unknown_processor(self):
         self.refused("toolchain", "z80", naming="'z80'")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "toolchain"))
 
-from ringside import bench, disk, lwip, machine, newlib, results, run  # noqa: E402
+from ringside import bench, disk, lwip, machine, newlib, results, run, size  # noqa: E402
 from ringside.arguments import joined  # noqa: E402
 from ringside.machine import Disk, Forward, Machine  # noqa: E402
 from ringside.messages import UserError  # noqa: E402
@@ -172,6 +172,16 @@ class Results(unittest.TestCase):
         self.assertIn("needs", results.check([{"name": "x", "value": 1}]))
         with self.assertRaises(ValueError):
             results.result("x", 1, "u", peer="somebody")
+
+    def test_budgets(self):
+        found = {part: {"text": 100, "data": 0, "bss": 0} for part in size.COLUMNS}
+        enough = {"x86_64": {"-Os": dict.fromkeys(size.COLUMNS, 100)}}
+        self.assertEqual(size.over_budget("x86_64", "-Os", found, enough), [])
+        found["net"]["text"] = 101
+        (line,) = size.over_budget("x86_64", "-Os", found, enough)
+        self.assertIn("net", line)
+        self.assertIn("1 more", line)
+        self.assertEqual(len(size.over_budget("riscv64", "-Os", found, enough)), len(size.COLUMNS))
 
     def test_every_measurement_keeps_the_form(self):
         for name, path in bench.programs().items():

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from . import build, cross, packages, results, setup
+from .arguments import integer
 from .bench import json_file
 from .messages import UserError, say
 from .paths import BUILD, ROOT, build_folder
@@ -27,8 +28,8 @@ def add_arguments(parser):
     parser.add_argument("--json", type=json_file, metavar="FILE", help="also write the results (-Os) there, as 'bench' does")
     parser.add_argument("--arch", action="append", choices=cross.PROCESSORS, help="only this processor; may be given several times")
     parser.add_argument("--against", metavar="REV", help="also show the growth since a commit")
-    parser.add_argument("--history", type=int, metavar="N", help="instead: the last N commits that changed the product, -Os on x86_64")
-    parser.add_argument("--functions", type=int, metavar="N", help="instead: the N largest functions, -Os on x86_64")
+    parser.add_argument("--history", type=integer(1, 1000), metavar="N", help="instead: the last N commits that changed the product, -Os on x86_64")
+    parser.add_argument("--functions", type=integer(1, 10000), metavar="N", help="instead: the N largest functions, -Os on x86_64")
     parser.add_argument("--set-budgets", action="store_true", help="write what is measured, and 3 %% of room, into tests/size/budgets.json")
     parser.add_argument("--no-images", action="store_true", help="without the images, which take the longest to build")
 
@@ -137,14 +138,19 @@ def as_results(found):
     return figures
 
 
-@contextlib.contextmanager
-def checked_out(revision):
-    """A copy of the tree as it was."""
+def commit(revision):
+    """Its full name."""
     name = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"], capture_output=True, text=True)
     if name.returncode != 0:
         raise UserError(f"there is no commit '{revision}' here", 2)
+    return name.stdout.strip()
+
+
+@contextlib.contextmanager
+def checked_out(revision):
+    """A copy of the tree as it was."""
     with tempfile.TemporaryDirectory(prefix="ringside-size-") as folder:
-        archive = subprocess.run(["git", "-C", str(ROOT), "archive", name.stdout.strip()], check=True, capture_output=True).stdout
+        archive = subprocess.run(["git", "-C", str(ROOT), "archive", commit(revision)], check=True, capture_output=True).stdout
         subprocess.run(["tar", "-x", "-C", folder], input=archive, check=True)
         yield Path(folder)
 
@@ -175,8 +181,8 @@ def print_parts(found, before):
         rows.append((" ".join(pair), *[str(its[part]["text"]) for part in COLUMNS], str(its["total"]["data"]), str(its["total"]["bss"])))
         if before.get(pair):
             old = before[pair]
-            rows.append(("  growth", *[f"{its[part]['text'] - old[part]['text']:+d}" if part in old else "" for part in COLUMNS]
-                         , f"{its['total']['data'] - old['total']['data']:+d}", f"{its['total']['bss'] - old['total']['bss']:+d}"))
+            rows.append(("  growth", *[f"{its[part]['text'] - old[part]['text']:+d}" if part in old else "" for part in COLUMNS],
+                         f"{its['total']['data'] - old['total']['data']:+d}", f"{its['total']['bss'] - old['total']['bss']:+d}"))
     print(table(rows))
     for (arch, level, part), goal in GOAL.items():
         if (arch, level) in found:
@@ -227,6 +233,8 @@ def print_images():
 
 
 def main(options):
+    if options.against:
+        commit(options.against)
     setup.ensure()
     packages.ensure(cross.PACKAGES)
     if options.history:
