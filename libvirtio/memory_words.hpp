@@ -45,13 +45,13 @@ class SplitPlace {
 public:
     static constexpr std::uint32_t kStep = 8;
 
-    constexpr explicit SplitPlace(std::uint32_t offset) noexcept : offset_(offset) {}
-    [[nodiscard]] static constexpr SplitPlace of(std::uint32_t number) noexcept { return SplitPlace{number * kStep}; }
+    constexpr explicit SplitPlace(std::size_t offset) noexcept : offset_(offset) {}
+    [[nodiscard]] static constexpr SplitPlace of(std::size_t number) noexcept { return SplitPlace{number * kStep}; }
     [[nodiscard]] constexpr std::uint16_t number() const noexcept { return static_cast<std::uint16_t>(offset_ / kStep); }
-    [[nodiscard]] constexpr std::uint32_t offset() const noexcept { return offset_; }
+    [[nodiscard]] constexpr std::size_t offset() const noexcept { return offset_; }
 
 private:
-    std::uint32_t offset_;
+    std::size_t offset_;
 };
 
 /// A split ring's shared words (VIRTIO 1.4, 2.7).

@@ -245,7 +245,7 @@ void SplitRing::preset(std::uint16_t slot, const Segment& first, const Segment& 
     slots_[at + 1u].next = static_cast<std::uint16_t>(last.length + 1);
 }
 
-Result<> SplitRing::add_preset_slowly(std::uint16_t slot, const Segment& data, bool device_writes, Request& request) noexcept {
+Result<> SplitRing::add_preset_slowly(std::uint16_t slot, Segment data, bool device_writes, Request& request) noexcept {
     if ((slot >= presets_ || data.length == 0) && !mutant(32)) return fail(Error::invalid_argument);
     if (const Error error = refused(request); error != Error::none) return fail(error);
     if (preset_in_flight(slot) && !mutant(34)) return fail(Error::request_in_flight);
@@ -354,7 +354,7 @@ bool SplitRing::begin_batch() noexcept {
     // How many requests the batch has before the one that it names.
     const Slot& slot = slots_[id];
     const std::uint32_t skipped =
-        listed_ ? static_cast<std::uint16_t>(slot.next - last_used()) : ((SplitPlace::of(id).offset() - at) & mask_) / SplitPlace::kStep;
+        listed_ ? static_cast<std::uint16_t>(slot.next - last_used()) : ((id * SplitPlace::kStep - at) & mask_) / SplitPlace::kStep;
     if ((skipped >= index_of(used_seen_ - at) && !mutant(9)) || (slot.request == nullptr && !mutant(10))) {
         shut(RingFault::out_of_order);
         return false;

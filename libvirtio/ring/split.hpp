@@ -64,12 +64,14 @@ public:
     /// Adds preset slot `slot` with `data` between: one descriptor (or table entry) and one ring entry are written. Errors:
     /// invalid_argument (no such slot, no data, 4 GiB), request_in_flight, queue_broken; with IN_ORDER also ring_full.
     [[nodiscard]] Result<> add_preset(std::uint16_t slot, const Segment& data, bool device_writes, Request& request) noexcept {
-        return add_preset_quickly(slot, data, device_writes, request) ? Result<>{} : add_preset_slowly(slot, data, device_writes, request);
+        if (add_preset_quickly(slot, data, device_writes, request)) [[likely]]
+            return {};
+        return add_preset_slowly(slot, data, device_writes, request);
     }
     /// The common way of add_preset(), without a call. False: nothing was done, and add_preset() goes another way or says why not.
     [[nodiscard]] [[gnu::always_inline]] bool add_preset_quickly(std::uint16_t slot, const Segment& data, bool device_writes,
                                                                  Request& request) noexcept {
-        const std::uint32_t last = slot * 3u; // with head and data after it
+        const std::size_t last = std::size_t{slot} * 3; // with head and data after it
         if (last < reserved_ || mutant(23)) [[likely]] {
             Slot& head = slots_[last + 1];
             const std::uint32_t status = head.next; // limits both
@@ -99,7 +101,9 @@ public:
     [[nodiscard]] Result<> fix_table(std::uint16_t slot, std::span<const Segment> readable) noexcept;
     /// Adds a fixed slot as its descriptor stands. Errors: request_in_flight, queue_broken, invalid_argument (no such slot).
     [[nodiscard]] Result<> add_fixed(std::uint16_t slot, Request& request) noexcept {
-        return add_fixed_quickly(slot, request) ? Result<>{} : add_fixed_slowly(slot, request);
+        if (add_fixed_quickly(slot, request)) [[likely]]
+            return {};
+        return add_fixed_slowly(slot, request);
     }
     /// The common way of add_fixed(), without a call. False: nothing was done.
     [[nodiscard]] [[gnu::always_inline]] bool add_fixed_quickly(std::uint16_t slot, Request& request) noexcept {
@@ -232,9 +236,9 @@ private:
     [[nodiscard]] static std::uint16_t index_of(std::uint32_t position) noexcept {
         return static_cast<std::uint16_t>(position / SplitPlace::kStep);
     }
-    [[nodiscard]] static Slot& slot_at(Slot* slots, std::uint32_t offset) noexcept {
+    [[nodiscard]] static Slot& slot_at(Slot* slots, std::size_t offset) noexcept {
         if constexpr (sizeof(Slot) % SplitPlace::kStep == 0)
-            return *reinterpret_cast<Slot*>(reinterpret_cast<std::byte*>(slots) + std::size_t{offset} * (sizeof(Slot) / SplitPlace::kStep));
+            return *reinterpret_cast<Slot*>(reinterpret_cast<std::byte*>(slots) + offset * (sizeof(Slot) / SplitPlace::kStep));
         else
             return slots[offset / SplitPlace::kStep];
     }
@@ -352,7 +356,7 @@ private:
     }
 
     [[nodiscard]] Result<> add_one(Segment segment, bool write, Request& request) noexcept;
-    [[nodiscard]] Result<> add_preset_slowly(std::uint16_t slot, const Segment& data, bool device_writes, Request& request) noexcept;
+    [[nodiscard]] Result<> add_preset_slowly(std::uint16_t slot, Segment data, bool device_writes, Request& request) noexcept;
     [[nodiscard]] Result<> add_fixed_slowly(std::uint16_t slot, Request& request) noexcept;
     [[nodiscard]] Result<> add_template(std::uint16_t slot, const Descriptor& descriptor, Request& request) noexcept;
     [[nodiscard]] Result<> add_slowly(std::span<const Segment> readable, std::span<const Segment> writable, Request& request) noexcept;
