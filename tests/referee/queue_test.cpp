@@ -121,7 +121,7 @@ TEST_CASE("a ring that cannot be walked is refused, and why is a violation") {
     const auto refused = [](std::uint64_t features, const auto& spoil) {
         Memory memory{{.size = 1 << 16}};
         Judge judge;
-        toy::Ring ring{memory, 8, features};
+        const toy::Ring ring{memory, 8, features};
         Queue queue{memory, judge};
         QueueSetup setup = ring.setup();
         spoil(setup);

@@ -2,7 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <cstring>
-#include <optional>
+#include <memory>
 
 #include "tests/referee/referee.hpp"
 #include "tests/referee/toy_ring.hpp"
@@ -34,7 +34,7 @@ struct Seat {
         }
         write(mmio::kStatus, 11);
         REQUIRE(read(mmio::kStatus) == 11);
-        for (std::uint16_t i = 0; i < queues.size(); ++i) start(i);
+        for (std::size_t i = 0; i < queues.size(); ++i) start(static_cast<std::uint16_t>(i));
         write(mmio::kStatus, 15);
         machine.access()->connect(machine.access()->context, kBase, [](void* self) { static_cast<Seat*>(self)->interrupt(); }, this);
     }
@@ -44,7 +44,7 @@ struct Seat {
     }
     /// Everything of a queue is programmed; with `skip` all but that register.
     void start(std::uint16_t index, std::uint64_t skip = 0, std::uint16_t size = 8) {
-        queues[index].emplace(machine.memory(), size, features);
+        queues[index] = std::make_unique<toy::Ring>(machine.memory(), size, features);
         const QueueSetup setup = queues[index]->setup();
         write(mmio::kQueueSel, index);
         const auto put = [&](std::uint64_t offset, std::uint64_t value) {
@@ -84,7 +84,7 @@ struct Seat {
     Machine machine{{.memory = 1 << 20, .seed = 3}};
     Mmio& mmio;
     std::uint64_t features = 0;
-    std::vector<std::optional<toy::Ring>> queues;
+    std::vector<std::unique_ptr<toy::Ring>> queues;
     unsigned interrupts = 0;
     std::uint32_t causes = 0;
     bool acknowledge = true;
