@@ -310,7 +310,7 @@ private:
             return take_unknown();
         Slot& slot = slots_[id];
         Request* const request = slot.request;
-        // A limit of 0 stands for what is not in flight, too; but fixed slots, and the last descriptors of presets, keep theirs.
+        // A limit of 0 stands for what is not in flight, too; but fixed slots keep theirs.
         if ((length < slot.writable || mutant(6)) && (kMode != Mode::fixed || request != nullptr || mutant(7))) [[likely]] {
             slot.request = nullptr;
             if constexpr (kMode != Mode::fixed) slot.writable = 0;
