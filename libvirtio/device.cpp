@@ -112,7 +112,7 @@ void Device::connect_interrupts(std::uint16_t queues) noexcept {
     const auto wanted = static_cast<std::uint16_t>(queues + 1);
     messages_ = 0;
     if (const Result<std::uint16_t> granted = transport_->connect_messages(wanted, target)) {
-        messages_ = *granted < wanted || mutant(121) ? *granted : wanted;
+        messages_ = *granted;
         mode_ = messages_ < 2        ? InterruptMode::shared_message
                 : messages_ < wanted ? InterruptMode::two_messages
                                      : InterruptMode::message_per_queue;

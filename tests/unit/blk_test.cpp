@@ -781,8 +781,9 @@ TEST_CASE("blk: completions may submit, but not wait or stop") {
     Rig rig({.direct = true});
     struct Chain : BlockRequest {
         Rig* rig = nullptr;
-        unsigned left = 50;
-        Error wait = Error::none, stop = Error::none, blocking = Error::none;
+        unsigned left = 50, nested = 0;
+        std::size_t named = 0;
+        Error wait = Error::none, stop = Error::none, recovery = Error::none, blocking = Error::none;
         std::array<std::byte, 512> data{};
     } request;
     request.rig = &rig;
@@ -790,6 +791,9 @@ TEST_CASE("blk: completions may submit, but not wait or stop") {
         auto& mine = static_cast<Chain&>(done);
         BlockDevice& driver = mine.rig->driver;
         mine.stop = driver.stop().error();
+        mine.recovery = driver.recover().error();
+        mine.nested += driver.poll();
+        mine.named += driver.id().size();
         mine.blocking = driver.read(0, mine.data).error();
         if (--mine.left == 0) return;
         if (driver.read(mine, mine.left, mine.data)) driver.kick();
@@ -801,8 +805,13 @@ TEST_CASE("blk: completions may submit, but not wait or stop") {
     CHECK(request.left == 0);
     CHECK(request.wait == Error::busy);
     CHECK(request.stop == Error::busy);
+    CHECK(request.recovery == Error::busy);
     CHECK(request.blocking == Error::busy);
+    CHECK(request.nested == 0);
+    CHECK(request.named == 0);
+    CHECK(rig.driver.id().size() != 0);
     CHECK(rig.driver.counters().reads == 50);
+    CHECK(rig.driver.counters().others == 1); // the name was asked for once, and outside
 }
 
 TEST_CASE("blk: requests end with an error when the device is stopped, and cannot submit again meanwhile") {
@@ -1049,4 +1058,159 @@ TEST_CASE("blk: random life: every accepted request ends exactly once, whatever 
             CHECK(worker.ended == worker.accepted);
         }
     }
+}
+
+TEST_CASE("blk: misuse: what was never started, second starts, no queue, no memory") {
+    BlockDevice never;
+    BlockRequest request;
+    Bytes data(512);
+    CHECK(never.recover().error() == Error::not_started);
+    CHECK(never.poll() == 0);
+    CHECK(never.wait(request).error() == Error::invalid_argument); // it was never sent
+    request.state = Request::State::in_flight;                     // so somebody says
+    CHECK(never.wait(request).error() == Error::not_started);
+    request = {};
+    CHECK(never.read(0, data).error() == Error::not_started);
+    CHECK(never.flush().error() == Error::not_started);
+    CHECK(never.flush(request).error() == Error::not_started);
+    CHECK(never.id().empty());
+    CHECK(never.cache_mode().error() == Error::not_started);
+    CHECK(never.set_cache_mode(CacheMode::write_back).error() == Error::not_started);
+
+    Rig rig;
+    Disk other({});
+    CHECK(never.start(other.port(), other.device, {.queue_size = 0}).error() == Error::queue_size_invalid);
+    CHECK(other.device.status_writes.empty());
+    CHECK(rig.driver.start(rig.disk.port(), rig.disk.device).error() == Error::already_started);
+    CHECK(rig.driver.read(0, data).has_value()); // it did no harm
+    CHECK(rig.driver.read(request, 0, {static_cast<std::byte*>(nullptr), 512}).error() == Error::invalid_argument);
+    const std::array<std::span<std::byte>, 1> nowhere{std::span<std::byte>{static_cast<std::byte*>(nullptr), 512}};
+    CHECK(rig.driver.read(request, 0, nowhere).error() == Error::invalid_argument);
+    const std::array<std::span<std::byte>, 3> empty{std::span(data).first(256), std::span(data).first(0), std::span(data).last(256)};
+    CHECK(rig.driver.read(request, 0, empty).error() == Error::empty_request);
+    const std::array<std::span<std::byte>, 2> endless{std::span<std::byte>{data.data(), ~std::size_t{0} - 511}, std::span(data).first(512)};
+    CHECK(rig.driver.read(request, 0, endless).error() == Error::out_of_range);
+    rig.disk.set_capacity(4096); // nobody is told
+    rig.disk.device.config_changed();
+    rig.driver.poll();
+    CHECK(rig.driver.sectors() == 4096);
+}
+
+TEST_CASE("blk: a deadline beyond the end of time is none, and one that has passed is an error at once") {
+    Rig rig;
+    rig.disk.automatic = false;
+    Bytes data(512);
+    unsigned looks = 0;
+    rig.disk.platform.on_wait = [&] {
+        if (++looks < 3) return;
+        rig.disk.collect();
+        if (rig.disk.pending.empty()) return;
+        rig.disk.answer(rig.disk.pending.front());
+        rig.disk.pending.pop_front();
+    };
+    CHECK(rig.driver.read(0, data, BlockDevice::kForever - 1).has_value());
+    CHECK(looks >= 3);
+    looks = 0;
+    BlockRequest request;
+    REQUIRE(rig.driver.read(request, 0, data));
+    CHECK(rig.driver.wait(request, BlockDevice::kForever - 1).has_value());
+    rig.disk.platform.on_wait = [] {};
+    rig.disk.automatic = true;
+}
+
+namespace {
+/// A domain that gives other lengths than it was asked for.
+struct CrookedDomain final : DmaDomain {
+    explicit CrookedDomain(fake::HostPlatform& host) noexcept : host_(host) {}
+    Result<DmaMemory> allocate(std::size_t bytes, std::size_t alignment) noexcept override {
+        auto* memory = static_cast<std::byte*>(host_.dma_allocate(bytes, alignment));
+        if (memory == nullptr) return fail(Error::out_of_memory);
+        return DmaMemory{memory, bytes, host_.dma_address(memory)};
+    }
+    void free(const DmaMemory& memory) noexcept override { host_.dma_free(memory.data, memory.size); }
+    Result<DmaMapping> map_indirect(const std::byte* data, std::size_t bytes, DmaDirection) noexcept override {
+        ++maps;
+        const std::size_t length = lengths != nullptr ? lengths(maps, bytes) : bytes;
+        return DmaMapping{const_cast<std::byte*>(data), host_.dma_address(data), static_cast<std::uint32_t>(length), 0};
+    }
+    void unmap_indirect(const DmaMapping&, DmaDirection) noexcept override { ++unmaps; }
+
+    fake::HostPlatform& host_;
+    std::size_t (*lengths)(unsigned map, std::size_t bytes) = nullptr;
+    unsigned maps = 0, unmaps = 0;
+};
+struct CrookedPlatform final : Platform {
+    explicit CrookedPlatform(fake::HostPlatform& host) : host_(host), domain(host) {}
+    void* dma_allocate(std::size_t bytes, std::size_t alignment) noexcept override { return host_.dma_allocate(bytes, alignment); }
+    void dma_free(void* memory, std::size_t bytes) noexcept override { host_.dma_free(memory, bytes); }
+    DmaAddress dma_address(const void* memory) noexcept override { return host_.dma_address(memory); }
+    std::uint64_t now_ns() noexcept override { return host_.now_ns(); }
+    Result<DmaDomain*> dma_domain(const DeviceIdentity&, bool) noexcept override {
+        host_.firewall.open();
+        return &domain;
+    }
+    fake::HostPlatform& host_;
+    CrookedDomain domain;
+};
+} // namespace
+
+TEST_CASE("blk: a platform that maps nothing or too much is not believed; less the second time is an error; every mapping is ended") {
+    Disk disk({});
+    CrookedPlatform platform{disk.platform};
+    BlockDevice driver;
+    REQUIRE(driver.start(platform, disk.device));
+    Bytes data(8192);
+    BlockRequest request;
+    const std::array<std::span<std::byte>, 1> list{std::span(data).first(4096)};
+    for (const auto lengths :
+         {+[](unsigned, std::size_t) { return std::size_t{0}; }, +[](unsigned, std::size_t bytes) { return bytes + 512; }}) {
+        platform.domain.lengths = lengths;
+        platform.domain.maps = platform.domain.unmaps = 0;
+        std::fill(data.begin(), data.end(), std::byte{0});
+        REQUIRE(driver.read(request, 0, list)); // through the driver's own memory, then
+        CHECK(driver.wait(request).has_value());
+        CHECK(same(list[0], disk, 0));
+        for (std::size_t i = 4096; i < data.size(); ++i) REQUIRE(data[i] == std::byte{0});
+        CHECK(platform.domain.maps == platform.domain.unmaps);
+    }
+    // Parts of a block are contiguous; what is lent again, less the excess, is suddenly shorter.
+    platform.domain.lengths = [](unsigned map, std::size_t bytes) { return map % 2 == 1 ? std::size_t{700} : bytes - 100; };
+    platform.domain.maps = platform.domain.unmaps = 0;
+    CHECK(driver.read(request, 0, list).error() == Error::dma_map_failed);
+    CHECK(platform.domain.maps == platform.domain.unmaps);
+    CHECK(driver.stop());
+    CHECK(disk.device.violations.empty());
+}
+
+TEST_CASE("blk: a poll is bounded, however fast the device answers") {
+    Rig rig({.sectors = 4096, .size_max = 512, .seg_max = 1});
+    Bytes data(std::size_t{3000} * 512);
+    BlockRequest request;
+    REQUIRE(rig.driver.read(request, 0, data));
+    rig.driver.kick();
+    unsigned polls = 0;
+    while (!request.done() && ++polls < 100) CHECK(rig.driver.poll() <= 1024);
+    CHECK(polls > 1);
+    CHECK(request.error == Error::none);
+    CHECK(same(data, rig.disk, 0));
+}
+
+TEST_CASE("blk: the rest of a request is not sent to a device that asked for a reset") {
+    Rig rig({.size_max = 512, .seg_max = 1});
+    rig.disk.automatic = false;
+    Bytes data(2048);
+    BlockRequest request;
+    REQUIRE(rig.driver.read(request, 0, data));
+    rig.driver.kick();
+    rig.disk.collect();
+    REQUIRE(rig.disk.pending.size() == 1);
+    rig.disk.device.needs_reset();
+    rig.driver.poll();
+    CHECK(rig.driver.failed());
+    rig.disk.answer(rig.disk.pending.front());
+    rig.disk.pending.pop_front();
+    rig.driver.poll();
+    CHECK(request.done());
+    CHECK(request.error == Error::needs_reset);
+    CHECK(rig.driver.recover());
 }

@@ -497,3 +497,57 @@ TEST_CASE("input that came before a port went is not the next one's") {
     }
     CHECK(host.device.violations.empty());
 }
+
+TEST_CASE("misuse: what was never started, second starts, ports that are not there") {
+    ConsoleDevice never;
+    CHECK(never.recover().error() == Error::not_started);
+    CHECK(never.poll() == 0);
+    never.emergency_write("x", 1);
+    CHECK(never.find("") == nullptr);
+    CHECK(never.console() == nullptr);
+    ConsolePort port;
+    CHECK(port.open().error() == Error::device_gone);
+    std::array<std::byte, 8> out{};
+    CHECK(port.take(out) == 0);
+
+    SerialHost host({.maximum = 4});
+    host.plugged_at_start = {{1, {"data", false}}};
+    CHECK(host.console.start(host.platform, host.device, {.maximum_ports = 0}).error() == Error::invalid_argument);
+    REQUIRE(host.start());
+    CHECK(host.console.start(host.platform, host.device).error() == Error::already_started);
+    ConsolePort* data = host.console.find("data");
+    REQUIRE(data != nullptr); // it did no harm
+    CHECK(data->read({}, 0).value() == 0);
+    host.open(1);
+    host.settle();
+    ConsoleWrite write;
+    CHECK(data->begin(write, {}).error() == Error::empty_request);
+    CHECK(host.console.find("") == nullptr); // ports that were not announced have no name, not an empty one
+    CHECK(host.console.stop().has_value());
+    CHECK(host.device.violations.empty());
+}
+
+TEST_CASE("two large writes at once, and one object twice: busy, and the first goes on") {
+    SerialHost host({.maximum = 4});
+    host.plugged_at_start = {{1, {"data", false}}};
+    REQUIRE(host.start());
+    ConsolePort* port = host.console.find("data");
+    REQUIRE(port != nullptr);
+    host.open(1);
+    host.settle();
+    host.take_output = false;
+    const std::string text(100'000, 'x');
+    ConsoleWrite first, second;
+    REQUIRE(port->begin(first, bytes(text)));
+    CHECK(port->begin(second, bytes(text)).error() == Error::busy);
+    CHECK(port->begin(first, bytes(text)).error() == Error::busy);
+    host.take_output = true;
+    for (int i = 0; i < 50 && !first.finished(); ++i) {
+        host.read_on(1);
+        host.settle();
+    }
+    CHECK(first.finished());
+    CHECK(first.sent == text.size());
+    CHECK(host.console.stop().has_value());
+    CHECK(host.device.violations.empty());
+}

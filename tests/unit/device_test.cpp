@@ -361,3 +361,55 @@ TEST_CASE("without interrupts a change of the configuration is seen by its gener
     }
     CHECK(bench.driver.stop());
 }
+
+TEST_CASE("misuse: what was never started ends quietly, queues come after negotiation and only as many as there is room for") {
+    Device never;
+    CHECK(never.stop());
+    never.abort();
+
+    Bench bench{{.queue_sizes = std::vector<std::uint16_t>(80, 2)}};
+    std::array<Virtqueue, 66> queues;
+    REQUIRE(bench.driver.begin(bench.platform, bench.device, 4));
+    CHECK(bench.driver.add_queue(0, queues[0], {}).error() == Error::not_started);
+    REQUIRE(bench.driver.negotiate({}, {}));
+    for (std::uint16_t i = 0; i < 64; ++i) REQUIRE(bench.driver.add_queue(i, queues[i], {}));
+    CHECK(bench.driver.add_queue(64, queues[64], {}).error() == Error::queue_unavailable);
+    REQUIRE(bench.driver.run());
+    CHECK(bench.driver.queues().size() == 64);
+    CHECK(bench.driver.stop());
+    CHECK(bench.device.violations.empty());
+    CHECK(bench.platform.live.empty());
+}
+
+TEST_CASE("misuse: queues are reset one by one only where that was negotiated, is possible, and they are the device's") {
+    Bench bench{{.features = FeatureSet::of(RingFeature::ring_reset), .queue_sizes = std::vector<std::uint16_t>(80, 4)}};
+    Virtqueue far, another, replaced;
+    REQUIRE(bench.driver.begin(bench.platform, bench.device, 4));
+    REQUIRE(bench.driver.negotiate({}, {}));
+    REQUIRE(bench.driver.add_queue(0, bench.first, {}));
+    REQUIRE(bench.driver.add_queue(70, far, {}));
+    CHECK(bench.driver.reset_queue(bench.first).error() == Error::unsupported_request); // it does not run yet
+    REQUIRE(bench.driver.run());
+    CHECK(bench.driver.reset_queue(another).error() == Error::invalid_argument);
+    CHECK(bench.driver.reset_queue(far).error() == Error::unsupported_request); // beyond the numbers that are kept
+    CHECK(bench.driver.add_queue(0, replaced, {}).error() == Error::already_started);
+    REQUIRE(bench.driver.reset_queue(bench.first));
+    CHECK(bench.driver.add_queue(1, replaced, {}).error() == Error::already_started);
+    CHECK(bench.driver.add_queue(64, replaced, {}).error() == Error::already_started);
+    REQUIRE(bench.driver.add_queue(0, replaced, {}));
+    CHECK(bench.driver.stop());
+    CHECK(bench.device.violations.empty());
+
+    Bench without;
+    REQUIRE(without.start());
+    CHECK(without.driver.reset_queue(without.first).error() == Error::unsupported_request);
+    CHECK(without.driver.stop());
+}
+
+TEST_CASE("without interrupts a configuration that stands still announces nothing") {
+    Bench bench{{.messages = 0, .line = false}};
+    REQUIRE(bench.start());
+    for (int i = 0; i < 1000; ++i) static_cast<void>(bench.driver.wait(bench.platform.clock_ns + 1'000'000));
+    CHECK_FALSE(bench.driver.take_config_change());
+    CHECK(bench.driver.stop());
+}

@@ -87,3 +87,23 @@ TEST_CASE("status moves only along the specification's order") {
     CHECK(*machine.advance(status::kFailed) == (status::kAcknowledge | status::kFailed));
     CHECK_FALSE(machine.advance(status::kNeedsReset));
 }
+
+TEST_CASE("feature set: bits and words beyond it touch nothing else") {
+    struct Guarded {
+        FeatureSet set;
+        std::array<std::uint32_t, 16> after;
+    } guarded{};
+    static_assert(sizeof(FeatureSet) == 16);
+    guarded.after.fill(0xffff'ffff);
+    CHECK_FALSE(guarded.set.has(128u));
+    CHECK(guarded.set.word(4) == 0);
+    CHECK(guarded.set.word(7) == 0);
+    guarded.after.fill(0);
+    guarded.set.insert(130u);
+    guarded.set.set_word(5, 7);
+    for (const std::uint32_t word : guarded.after) CHECK(word == 0);
+    guarded.after.fill(0xffff'ffff);
+    guarded.set.erase(130u);
+    for (const std::uint32_t word : guarded.after) CHECK(word == 0xffff'ffff);
+    CHECK(guarded.set.empty());
+}

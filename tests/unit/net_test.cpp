@@ -965,3 +965,63 @@ TEST_CASE("another type of device is not touched") {
     CHECK(disk.status_writes.empty());
     REQUIRE(lan.start());
 }
+
+TEST_CASE("misuse: what was never started, second starts, clients who want no news") {
+    NetDevice never;
+    CHECK(never.recover().error() == Error::not_started);
+    CHECK(never.poll() == 0);
+    never.flush();
+    never.recycle(0);
+    CHECK(never.counters().bad_tokens == 1);
+    struct Waiter : RoomWaiter {
+        unsigned calls = 0;
+    } waiter;
+    waiter.on_room = [](RoomWaiter& its) noexcept { ++static_cast<Waiter&>(its).calls; };
+    never.when_room(waiter);
+    CHECK(waiter.calls == 1); // the next transmit() says why not
+    CHECK(never.transmit(as_bytes(frame(60))).error() == Error::not_started);
+
+    Lan lan;
+    REQUIRE(lan.start());
+    CHECK(lan.start().error() == Error::already_started);
+    CHECK(lan.card.state() == Error::none); // it did no harm
+    lan.card.when_room(waiter);
+    CHECK(waiter.calls == 2); // there is room
+    REQUIRE(lan.deliver(frame(60)));
+    lan.card.poll();
+    CHECK(lan.received.size() == 1);
+
+    Lan deaf{with(usual(), NetFeature::status)};
+    deaf.options.client.link_changed = nullptr;
+    deaf.options.client.transmitted = nullptr;
+    REQUIRE(deaf.start());
+    REQUIRE(deaf.send(frame(60), 1));
+    deaf.card.flush();
+    CHECK(deaf.drain().size() == 1);
+    deaf.card.poll();
+    CHECK(deaf.card.transmit_queue().in_flight() == 0);
+    deaf.device.config[6] = 0; // the link goes down
+    deaf.device.config_changed();
+    deaf.card.poll();
+    CHECK(deaf.card.state() == Error::link_down);
+    CHECK(deaf.device.violations.empty());
+}
+
+TEST_CASE("buffers of an earlier life that are still lent stay where they are: not for another platform, not after a lost reset") {
+    Lan lan;
+    REQUIRE(lan.start());
+    lan.hold = true;
+    REQUIRE(lan.deliver(frame(500)));
+    lan.card.poll();
+    REQUIRE(lan.card.stop());
+    fake::HostPlatform other;
+    CHECK(lan.card.start(other, lan.device, lan.options).error() == Error::busy);
+    CHECK(other.live.empty());
+    REQUIRE(lan.start());
+    lan.device.reset_reads = ~std::uint64_t{0};
+    CHECK(lan.card.stop().error() == Error::reset_timeout);
+    lan.device.reset_reads = 0;
+    CHECK(lan.start().error() == Error::busy); // the device may still write there
+    lan.recycle_last();
+    REQUIRE(lan.start());
+}
