@@ -30,7 +30,7 @@ def add_arguments(parser):
     parser.add_argument("--against", metavar="REV", help="also show the growth since a commit")
     parser.add_argument("--history", type=integer(1, 1000), metavar="N", help="instead: the last N commits that changed the product, -Os on x86_64")
     parser.add_argument("--functions", type=integer(1, 10000), metavar="N", help="instead: the N largest functions, -Os on x86_64")
-    parser.add_argument("--set-budgets", action="store_true", help="write what is measured, and 3 %% of room, into tests/size/budgets.json")
+    parser.add_argument("--set-budgets", action="store_true", help="write what is measured, and 5 %% of room, into tests/size/budgets.json")
     parser.add_argument("--no-images", action="store_true", help="without the images, which take the longest to build")
 
 
@@ -108,7 +108,7 @@ def set_budgets(found):
     """A little room, so that a fix of a line or two needs no new budget; in steps that read well."""
     allowed = budgets() if BUDGETS.exists() else {}
     for (arch, level), its in found.items():
-        allowed.setdefault(arch, {})[level] = {part: -(-(its[part]["text"] * 103 // 100) // 64) * 64 for part in COLUMNS}
+        allowed.setdefault(arch, {})[level] = {part: -(-(its[part]["text"] * 105 // 100) // 64) * 64 for part in COLUMNS}
     lines = [f'  "{arch}": {{\n' + ",\n".join(f'    "{level}": {json.dumps(its)}' for level, its in levels.items()) + "\n  }"
              for arch, levels in allowed.items()]
     BUDGETS.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
