@@ -34,7 +34,7 @@ struct QueueState {
 };
 
 /// Enough for any state.
-inline constexpr std::size_t kQueueTextBytes = 240;
+inline constexpr std::size_t kQueueTextBytes = 320;
 
 /// One line without a line end, cut where `out` is too short, and a terminating 0 if there is room for a byte at all.
 std::string_view to_text(const QueueState& state, std::span<char> out) noexcept;

@@ -104,10 +104,11 @@ public:
     /// others go another way or say why not.
     [[nodiscard]] [[gnu::always_inline]] bool add_preset_quickly(std::uint16_t slot, const Segment& data, bool device_writes,
                                                                  Request& request) noexcept {
-        return kind_ == RingKind::split && split_.add_preset_quickly(slot, data, device_writes, request);
+        return kind_ == RingKind::packed ? packed_.add_preset_quickly(slot, data, device_writes, request)
+                                         : split_.add_preset_quickly(slot, data, device_writes, request);
     }
     [[nodiscard]] [[gnu::always_inline]] bool add_fixed_quickly(std::uint16_t slot, Request& request) noexcept {
-        return kind_ == RingKind::split && split_.add_fixed_quickly(slot, request);
+        return kind_ == RingKind::packed ? packed_.add_fixed_quickly(slot, request) : split_.add_fixed_quickly(slot, request);
     }
     [[nodiscard]] Result<> add_fixed(std::uint16_t slot, Request& request) noexcept {
         return count(kind_ == RingKind::packed ? packed_.add_fixed(slot, request) : split_.add_fixed(slot, request));

@@ -67,90 +67,183 @@ Result<> PackedRing::add_any(std::span<const Segment> readable, std::span<const 
     if (needed > most && !mutant(59)) return fail(Error::too_many_segments);
     if (needed > room && !mutant(60)) return fail(Error::ring_full);
 
-    const std::uint16_t id = take_id();
+    const std::uint16_t id = take_id(static_cast<std::uint16_t>(needed));
     Slot& slot = slots_[id];
     slot.request = &request;
-    slot.writable = static_cast<std::uint32_t>(bytes_writable);
-    slot.count = static_cast<std::uint16_t>(needed | (ids_ == Ids::listed ? kListed : 0));
+    slot.writable = static_cast<std::uint32_t>(bytes_writable) + 1;
     request.state = Request::State::in_flight;
-    if (ids_ == Ids::listed) general_free_ = static_cast<std::uint16_t>(general_free_ - needed);
-    without_request_ = static_cast<std::uint16_t>(without_request_ + needed - 1);
-
     if (indirect) {
-        const std::size_t table = std::size_t{id} * indirect_entries_ * sizeof(PackedDescriptor);
-        std::size_t index = 0;
-        const auto entry = [&](const Segment& segment, std::uint16_t write) { // WRITE is the only flag that a table knows: PACKED-011
-            store_table_entry(tables_ + table, index++,
-                              PackedDescriptor{Le64{segment.address.value}, Le32{segment.length}, Le16{0}, Le16{write}});
-        };
-        for (const Segment& segment : readable) entry(segment, 0);
-        for (const Segment& segment : writable) entry(segment, descriptor_flag::kWrite);
-        put(tables_address_ + table, static_cast<std::uint32_t>(count * sizeof(PackedDescriptor)), id, descriptor_flag::kIndirect);
-        return {};
+        std::byte* const table = tables_ + std::size_t{id} * indirect_entries_ * sizeof(PackedDescriptor);
+        std::size_t index = 0; // WRITE is the only flag that a table knows: PACKED-011
+        for (const Segment& segment : readable)
+            store_table_entry(table, index++, PackedDescriptor{Le64{segment.address.value}, Le32{segment.length}, Le16{0}, Le16{0}});
+        for (const Segment& segment : writable)
+            store_table_entry(table, index++,
+                              PackedDescriptor{Le64{segment.address.value}, Le32{segment.length}, Le16{0}, Le16{descriptor_flag::kWrite}});
+        put(tables_address_ + static_cast<std::size_t>(table - tables_), static_cast<std::uint32_t>(count * sizeof(PackedDescriptor)), id,
+            descriptor_flag::kIndirect);
+    } else if (ids_ == Ids::parked && !in_order_) {
+        put_chain<true>(readable, writable, id);
+    } else {
+        put_chain<false>(readable, writable, id);
     }
-    std::size_t left = count;
-    const auto descriptor = [&](const Segment& segment, std::uint16_t write) {
-        // The first slot's id is the request's; those of the others wait until the chain comes back.
-        if (left != count && ids_ == Ids::parked && !in_order_) {
-            const std::uint16_t unused = slot_at(next_).next;
-            slot_at(next_).next = kNone;
-            slots_[unused].count = spare_;
-            spare_ = unused;
-        }
-        --left;
-        put(segment.address, segment.length, id,
-            static_cast<std::uint16_t>(write | (left != 0 ? descriptor_flag::kNext : std::uint16_t{0})));
-    };
-    for (const Segment& segment : readable) descriptor(segment, 0);
-    for (const Segment& segment : writable) descriptor(segment, descriptor_flag::kWrite);
     return {};
 }
 
-std::uint16_t PackedRing::take_id() noexcept {
+// Direct descriptors. With `spares` the ids parked in the slots after the first go to the spare list until the chain comes back.
+template<bool spares>
+void PackedRing::put_chain(std::span<const Segment> readable, std::span<const Segment> writable, std::uint16_t id) noexcept {
+    PackedMemory memory = memory_;
+    const PackedPlace end = end_;
+    PackedPlace at = next_;
+    std::uint16_t flags = available_flags_;
+    std::uint16_t spare = spare_;
+    std::size_t left = readable.size() + writable.size();
+    bool first = true;
+    const auto put_all = [&](std::span<const Segment> segments, std::uint16_t write) __attribute__((always_inline)) {
+        for (const Segment& segment : segments) {
+            memory.store_body(at, segment.address, segment.length, id);
+            const auto its = static_cast<std::uint16_t>(flags | write | (--left != 0 ? descriptor_flag::kNext : 0u));
+            if (!first) {
+                if constexpr (spares) {
+                    std::uint16_t& parked = slot_at(at).next;
+                    slots_[parked].count = spare;
+                    spare = parked;
+                    parked = kNone;
+                }
+                memory.store_flags(at, its);
+            } else if (first_flags_ != 0) {
+                memory.store_flags(at, its);
+            } else {
+                first_flags_ = its; // the batch's first
+            }
+            first = false;
+            at = at + 1;
+            if (at == end) [[unlikely]]
+                turn(at, flags);
+        }
+    };
+    put_all(readable, 0);
+    put_all(writable, descriptor_flag::kWrite);
+    next_ = at;
+    available_flags_ = flags;
+    spare_ = spare;
+}
+
+// The id of a request that begins where the ring has come to, and that takes `slots` of it.
+inline std::uint16_t PackedRing::take_id(std::uint16_t slots) noexcept {
+    without_request_ = static_cast<std::uint16_t>(without_request_ + slots - 1);
     Slot& here = slot_at(next_);
     std::uint16_t id = here.next;
-    if (ids_ == Ids::parked) {
-        here.next = kNone;
-    } else {
+    if (ids_ == Ids::listed) {
         id = free_id_;
         free_id_ = slots_[id].count;
+        slots_[id].count = slots | kListed;
+        general_free_ = static_cast<std::uint16_t>(general_free_ - slots);
         here.next = id; // for IN_ORDER
+    } else {
+        here.next = kNone;
+        slots_[id].count = slots;
     }
     return id;
 }
 
+bool PackedRing::open_batch() noexcept {
+    if (!used_here()) return false;
+    arch::take_barrier(ordering_);
+    const std::uint16_t last = memory_.load_used_id(used_);
+    const std::uint32_t length = memory_.load_used_length(used_);
+    RingFault fault = RingFault::none;
+    if (last >= size_ && !mutant(49))
+        fault = RingFault::used_id_out_of_range;
+    else if (slots_[last].request == nullptr && !mutant(50))
+        fault = RingFault::out_of_order; // whatever is in flight lies ahead: the requests end one after the other until it is reached
+    if (fault != RingFault::none) {
+        end(fault);
+        return false;
+    }
+    batch_last_ = last;
+    batch_length_ = length;
+    return true;
+}
+
+PackedRing::Taken PackedRing::take_in_order_slowly(Slot& slot, std::uint16_t id) noexcept {
+    if (id != batch_last_) return take_slowly(slot, id, slot.writable - 1);
+    batch_last_ = kNone;
+    return take_slowly(slot, id, batch_length_);
+}
+
 PackedRing::Taken PackedRing::take_slowly(Slot& slot, std::uint16_t id, std::uint32_t length) noexcept {
+    if (slot.request == nullptr && !mutant(41)) return break_ring(RingFault::used_id_not_in_flight);
     // Where nothing was lent for writing, the length is reserved and to be ignored (2.8.4). The WRITE flag of the used descriptor does
     // not tell: devices leave it out.
-    const bool clamped = length > slot.writable && slot.writable != 0;
+    const std::uint32_t lent = slot.writable - 1;
+    const bool clamped = length > lent && lent != 0 && !mutant(51);
     if (clamped && strict_length_ && !mutant(61)) return break_ring(RingFault::used_length);
     Request& request = *slot.request;
-    finish(request, length < slot.writable ? length : slot.writable);
+    finish(request, clamped || lent == 0 ? lent : length);
     request.length_clamped = clamped;
     lengths_clamped_ += clamped ? 1 : 0;
 
+    if (ids_ == Ids::parked)
+        release_parked(slot, id);
+    else
+        release_listed(slot, id);
+    return {&request, id};
+}
+
+PackedRing::Taken PackedRing::take_chain(Slot& slot, std::uint16_t id, std::uint32_t length) noexcept {
+    if (ids_ != Ids::parked || in_order_) return take_slowly(slot, id, length);
+    Request& request = *slot.request;
+    finish(request, length);
+    release_parked(slot, id);
+    return {&request, id};
+}
+
+inline void PackedRing::release_parked(Slot& slot, std::uint16_t id) noexcept {
+    Slot* const slots = slots_;
+    const PackedPlace end = end_;
+    PackedPlace at = used_;
+    const std::uint16_t count = slot.count;
+    slot.request = nullptr;
+    slot.writable = 0;
+    slot.count = 1;
+    slot_at(at).next = id;
+    without_request_ = static_cast<std::uint16_t>(without_request_ - (count - 1));
+    if (in_order_) { // the ids of its other slots have stayed where they were
+        at = at + count;
+        if (at >= end) turn(at, used_flags_);
+        used_ = at;
+        return;
+    }
+    std::uint16_t spare = spare_;
+    for (std::uint16_t left = count;;) {
+        at = at + 1;
+        if (at == end) [[unlikely]]
+            turn(at, used_flags_);
+        if (--left == 0) break;
+        slot_at(at).next = spare;
+        Slot& other = slots[spare];
+        spare = other.count;
+        other.count = 1;
+    }
+    spare_ = spare;
+    used_ = at;
+}
+
+void PackedRing::release_listed(Slot& slot, std::uint16_t id) noexcept {
     std::uint16_t count = slot.count;
     slot.request = nullptr;
-    if (ids_ != Ids::chosen) slot.writable = 0;
-    if ((count & kListed) != 0 && ids_ == Ids::listed) {
+    slot.writable = 0;
+    if ((count & kListed) != 0) { // a general chain beside presets; these and fixed slots have one descriptor each, and their own id
         count &= static_cast<std::uint16_t>(~kListed);
         general_free_ = static_cast<std::uint16_t>(general_free_ + count);
         slot.count = free_id_;
         free_id_ = id;
-    } else if (ids_ == Ids::parked) {
-        slot.count = 1;
-        slot_at(used_).next = id;
-        for (std::uint16_t i = 1; i < count && !in_order_; ++i) {
-            PackedPlace place = used_ + i;
-            if (place >= end_) place = place - end_;
-            slot_at(place).next = spare_;
-            spare_ = slots_[spare_].count;
-            slots_[slot_at(place).next].count = 1;
-        }
     }
     without_request_ = static_cast<std::uint16_t>(without_request_ - (count - 1));
-    advance_used(count);
-    return {&request, id};
+    used_ = used_ + count;
+    if (used_ >= end_) turn(used_, used_flags_);
 }
 
 void PackedRing::end(RingFault fault) noexcept {
@@ -165,28 +258,15 @@ void PackedRing::preset(std::uint16_t slot, const Segment& first, const Segment&
     store_table_entry(tables_ + table, 0, PackedDescriptor{Le64{first.address.value}, Le32{first.length}, Le16{0}, Le16{0}});
     store_table_entry(tables_ + table, 2,
                       PackedDescriptor{Le64{last.address.value}, Le32{last.length}, Le16{0}, Le16{descriptor_flag::kWrite}});
-    templates_[slot] = {tables_address_ + table, kPresetParts * sizeof(PackedDescriptor), last.length, descriptor_flag::kIndirect};
+    // `length` is where its table begins: that of the descriptor is always the same.
+    templates_[slot] = {tables_address_ + table, static_cast<std::uint32_t>(table), last.length, descriptor_flag::kIndirect};
 }
 
-Result<> PackedRing::add_preset(std::uint16_t slot, const Segment& data, bool device_writes, Request& request) noexcept {
-    if ((slot >= presets_open_ && !mutant(62)) || (data.length == 0 && !mutant(63)))
-        return fail(slot < presets_ && broken() && data.length != 0 ? Error::queue_broken : Error::invalid_argument);
-    Slot& its = slots_[slot];
-    if ((its.request != nullptr && !mutant(64)) || (request.state == Request::State::in_flight && !mutant(65)))
-        return fail(Error::request_in_flight);
-    const std::uint32_t last = templates_[slot].writable;
-    const std::uint32_t writable = device_writes ? data.length + last : last;
-    if (writable < last && !mutant(66)) return fail(Error::invalid_argument);
-    const std::size_t table = std::size_t{slot} * indirect_entries_ * sizeof(PackedDescriptor);
-    store_table_entry(tables_ + table, 1,
-                      PackedDescriptor{Le64{data.address.value}, Le32{data.length}, Le16{0},
-                                       Le16{device_writes ? descriptor_flag::kWrite : std::uint16_t{0}}});
-    its.request = &request;
-    its.writable = writable;
-    request.state = Request::State::in_flight;
-    slot_at(next_).next = slot; // for IN_ORDER
-    put(templates_[slot].address, templates_[slot].length, slot, descriptor_flag::kIndirect);
-    return {};
+Result<> PackedRing::refuse_preset(std::uint16_t slot, const Segment& data, const Request& request) const noexcept {
+    if (slot >= presets_ || data.length == 0) return fail(Error::invalid_argument);
+    if (broken()) return fail(Error::queue_broken);
+    const bool in_flight = slots_[slot].request != nullptr || request.state == Request::State::in_flight;
+    return fail(in_flight ? Error::request_in_flight : Error::invalid_argument);
 }
 
 Result<> PackedRing::fix_table(std::uint16_t slot, std::span<const Segment> readable) noexcept {

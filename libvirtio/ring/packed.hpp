@@ -60,7 +60,30 @@ public:
     void preset(std::uint16_t slot, const Segment& first, const Segment& last) noexcept;
     /// Adds preset slot `slot` with `data` between: one table entry and one descriptor are written. There is always room for it.
     /// Errors: invalid_argument (no such slot, no data, 4 GiB), request_in_flight, queue_broken.
-    [[nodiscard]] Result<> add_preset(std::uint16_t slot, const Segment& data, bool device_writes, Request& request) noexcept;
+    [[nodiscard]] Result<> add_preset(std::uint16_t slot, const Segment& data, bool device_writes, Request& request) noexcept {
+        return add_preset_quickly(slot, data, device_writes, request) ? Result<>{} : refuse_preset(slot, data, request);
+    }
+    /// The same; false: nothing was done, and add_preset() says why.
+    [[nodiscard]] [[gnu::always_inline]] bool add_preset_quickly(std::uint16_t slot, const Segment& data, bool device_writes,
+                                                                 Request& request) noexcept {
+        if (slot >= presets_open_ && !mutant(62)) [[unlikely]]
+            return false;
+        Slot& its = slots_[slot];
+        const RingTemplate& preset = templates_[slot];
+        const std::uint32_t writable = preset.writable + (device_writes ? data.length : 0);
+        if ((its.request != nullptr && !mutant(64)) || (data.length == 0 && !mutant(63)) ||
+            (request.state == Request::State::in_flight && !mutant(65)) || (writable < preset.writable && !mutant(66))) [[unlikely]]
+            return false;
+        store_table_entry(tables_ + preset.length, 1,
+                          PackedDescriptor{Le64{data.address.value}, Le32{data.length}, Le16{0},
+                                           Le16{device_writes ? descriptor_flag::kWrite : std::uint16_t{0}}});
+        its.request = &request;
+        its.writable = writable + 1;
+        request.state = Request::State::in_flight;
+        if (in_order_) slot_at(next_).next = slot;
+        put(preset.address, kPresetParts * sizeof(PackedDescriptor), slot, descriptor_flag::kIndirect);
+        return true;
+    }
 
     /// A ring of fixed slots: slot i is buffer id i (and indirect table i) for ever. Keeps the descriptor of a slot that is not in
     /// flight, in private memory, until it is set again; add_fixed() writes it to where the ring has come to.
@@ -70,14 +93,23 @@ public:
     [[nodiscard]] Result<> fix_table(std::uint16_t slot, std::span<const Segment> readable) noexcept;
     /// Adds a fixed slot as it was set. Errors: request_in_flight, queue_broken, invalid_argument (no such slot).
     [[nodiscard]] Result<> add_fixed(std::uint16_t slot, Request& request) noexcept {
-        if ((slot >= fixed_ && !mutant(44)) || (slots_[slot].request != nullptr && !mutant(45))) [[unlikely]]
-            return refuse_fixed(slot);
-        const RingTemplate& its = templates_[slot];
-        slots_[slot].request = &request;
+        return add_fixed_quickly(slot, request) ? Result<>{} : refuse_fixed(slot);
+    }
+    /// The same; false: nothing was done, and add_fixed() says why.
+    [[nodiscard]] [[gnu::always_inline]] bool add_fixed_quickly(std::uint16_t slot, Request& request) noexcept {
+        if (slot >= fixed_ && !mutant(44)) [[unlikely]]
+            return false;
+        Slot& its = slots_[slot];
+        if (its.request != nullptr && !mutant(45)) [[unlikely]]
+            return false;
+        const RingTemplate& fixed = templates_[slot];
+        its.request = &request;
+        its.writable = fixed.writable + 1;
         request.state = Request::State::in_flight;
-        if (in_order_) slot_at(next_).next = slot;
-        put(its.address, its.length, slot, its.flags);
-        return {};
+        if (in_order_) [[unlikely]]
+            slot_at(next_).next = slot;
+        put(fixed.address, fixed.length, slot, fixed.flags);
+        return true;
     }
 
     /// Makes everything added so far available: the flags of the batch's first descriptor, kept back until now, are stored with
@@ -122,10 +154,10 @@ public:
     /// asked once, not for each.
     template<class Each> unsigned drain(unsigned budget, Each each) noexcept {
         if (in_order_)
-            return ids_ == Ids::parked ? drain_by<&PackedRing::take_in_order<Ids::parked>>(budget, each)
-                                       : drain_by<&PackedRing::take_in_order<Ids::chosen>>(budget, each);
-        return ids_ == Ids::chosen ? drain_by<&PackedRing::take_any_order<Ids::chosen>>(budget, each)
-                                   : drain_by<&PackedRing::take_any_order<Ids::parked>>(budget, each);
+            return ids_ == Ids::parked ? drain_by(budget, each, [this]() noexcept { return take_in_order<Ids::parked>(); })
+                                       : drain_by(budget, each, [this]() noexcept { return take_in_order<Ids::chosen>(); });
+        return ids_ == Ids::chosen ? drain_by(budget, each, [this]() noexcept { return take_any_order<Ids::chosen>(); })
+                                   : drain_by(budget, each, [this]() noexcept { return take_any_order<Ids::parked>(); });
     }
 
     void suppress_interrupts() noexcept {
@@ -216,107 +248,94 @@ private:
         here.next = kNone;
         Slot& slot = slots_[id];
         slot.request = &request;
-        if constexpr (device_writes) slot.writable = segment.length;
+        slot.writable = device_writes ? segment.length + 1 : 1;
         request.state = Request::State::in_flight;
         put(segment.address, segment.length, id, device_writes ? descriptor_flag::kWrite : std::uint16_t{0});
         return {};
     }
     [[nodiscard]] Result<> add_any(std::span<const Segment> readable, std::span<const Segment> writable, Request& request) noexcept;
-    // Takes the id for a request that begins where the ring has come to.
-    [[nodiscard]] std::uint16_t take_id() noexcept;
+    [[nodiscard]] std::uint16_t take_id(std::uint16_t slots) noexcept;
+    template<bool spares> void put_chain(std::span<const Segment> readable, std::span<const Segment> writable, std::uint16_t id) noexcept;
     // One descriptor where the ring has come to. The first of a batch keeps its flags back.
     void put(DmaAddress address, std::uint32_t length, std::uint16_t id, std::uint16_t kind) noexcept {
-        memory_.store_body(next_, address, length, id);
+        const PackedPlace at = next_;
+        memory_.store_body(at, address, length, id);
         const auto flags = static_cast<std::uint16_t>(available_flags_ | kind);
-        if (first_flags_ == 0)
-            first_flags_ = flags;
+        if (first_flags_ != 0) [[likely]]
+            memory_.store_flags(at, flags);
         else
-            memory_.store_flags(next_, flags);
-        next_ = next_ + 1;
-        if (next_ == end_) {
-            next_ = {};
-            available_flags_ ^= kBoth;
-        }
+            first_flags_ = flags;
+        const PackedPlace next = at + 1;
+        next_ = next;
+        if (next == end_) [[unlikely]]
+            turn(next_, available_flags_);
     }
 
-    // Without IN_ORDER each used descriptor ends one request, and any of them.
-    template<Ids ids> [[nodiscard]] Taken take_any_order() noexcept {
-        if (!used_here()) return {};
+    // Without IN_ORDER each used descriptor ends one request, and any of them. One comparison sees whether it is in flight and whether
+    // the length is not beyond what was lent: Slot::writable is 0 for the one, and one more than lent for the other.
+    template<Ids ids> [[nodiscard]] [[gnu::always_inline]] Taken take_any_order() noexcept {
+        const PackedMemory memory = memory_; // read once, whatever the loads below make the compiler forget
+        const PackedPlace at = used_;
+        if ((memory.load_flags(at) & kBoth) != used_flags_) return {};
         arch::take_barrier(ordering_);
-        const std::uint16_t id = memory_.load_used_id(used_);
+        const std::uint16_t id = memory.load_used_id(at);
+        const std::uint32_t length = memory.load_used_length(at);
         if (id >= size_ && !mutant(40)) [[unlikely]]
             return break_ring(RingFault::used_id_out_of_range);
         Slot& slot = slots_[id];
-        if (slot.request == nullptr && !mutant(41)) [[unlikely]]
-            return break_ring(RingFault::used_id_not_in_flight);
-        const std::uint32_t length = memory_.load_used_length(used_);
-        if ((length > slot.writable && !mutant(42)) || (ids != Ids::chosen && slot.count != 1)) [[unlikely]]
+        if (length >= slot.writable && !mutant(42)) [[unlikely]]
             return take_slowly(slot, id, length);
+        if (ids != Ids::chosen && slot.count != 1) [[unlikely]]
+            return take_chain(slot, id, length);
         Request& request = *slot.request;
-        finish(request, length);
         slot.request = nullptr;
-        if constexpr (ids != Ids::chosen) {
-            slot.writable = 0;
-            slot_at(used_).next = id;
-        }
-        advance_used(1);
+        slot.writable = 0;
+        if constexpr (ids != Ids::chosen) slot_at(at).next = id;
+        used_ = at + 1;
+        if (used_ == end_) [[unlikely]]
+            turn(used_, used_flags_);
+        finish(request, length);
         return {&request, id};
     }
     // With IN_ORDER one used descriptor may end several requests: it has the id of the last of them, and stands where the first of them
     // began (2.8.11). Those before the last count as written in full.
-    template<Ids ids> [[nodiscard]] Taken take_in_order() noexcept {
-        if (batch_last_ == kNone) {
-            if (!used_here()) return {};
-            arch::take_barrier(ordering_);
-            const std::uint16_t last = memory_.load_used_id(used_);
-            if (last >= size_ && !mutant(49)) [[unlikely]]
-                return break_ring(RingFault::used_id_out_of_range);
-            // Whatever is in flight lies ahead: the requests end one after the other until this one is reached.
-            if (slots_[last].request == nullptr && !mutant(50)) [[unlikely]]
-                return break_ring(RingFault::out_of_order);
-            batch_length_ = memory_.load_used_length(used_);
-            batch_last_ = last;
-        }
-        const std::uint16_t id = ids == Ids::parked ? used_.slot() : slot_at(used_).next;
+    template<Ids ids> [[nodiscard]] [[gnu::always_inline]] Taken take_in_order() noexcept {
+        if (batch_last_ == kNone && !open_batch()) return {};
+        const PackedPlace at = used_;
+        const std::uint16_t id = ids == Ids::parked ? at.slot() : slot_at(at).next;
         Slot& slot = slots_[id];
-        std::uint32_t length = slot.writable;
-        if (id == batch_last_) {
-            length = batch_length_;
-            batch_last_ = kNone;
-        }
-        if ((length > slot.writable && !mutant(51)) || slot.count != 1) [[unlikely]]
-            return take_slowly(slot, id, length);
+        if (id == batch_last_ || slot.count != 1) [[unlikely]]
+            return take_in_order_slowly(slot, id);
         Request& request = *slot.request;
-        finish(request, length);
+        const std::uint32_t length = slot.writable - 1;
         slot.request = nullptr;
-        if constexpr (ids == Ids::parked) {
-            slot.writable = 0;
-            slot.next = id;
-        }
-        advance_used(1);
+        slot.writable = 0;
+        if constexpr (ids == Ids::parked) slot.next = id;
+        used_ = at + 1;
+        if (used_ == end_) [[unlikely]]
+            turn(used_, used_flags_);
+        finish(request, length);
         return {&request, id};
     }
-    template<Taken (PackedRing::*take_next)() noexcept, class Each> unsigned drain_by(unsigned budget, Each& each) noexcept {
-        unsigned done = 0;
-        while (done < budget) {
-            const Taken taken = (this->*take_next)();
+    [[nodiscard]] bool open_batch() noexcept;
+    [[nodiscard]] Taken take_in_order_slowly(Slot& slot, std::uint16_t id) noexcept;
+    template<class Each, class Take> [[gnu::always_inline]] static unsigned drain_by(unsigned budget, Each& each, Take take_next) noexcept {
+        unsigned left = budget;
+        for (; left != 0; --left) {
+            const Taken taken = take_next();
             if (taken.request == nullptr) break;
-            ++done;
             each(*taken.request);
         }
-        return done;
+        return budget - left;
     }
-    void advance_used(std::uint32_t slots) noexcept {
-        used_ = used_ + slots;
-        if (used_ >= end_) {
-            used_ = used_ - end_;
-            used_flags_ ^= kBoth;
-        }
+    // From the ring's end to its beginning, and into the next lap.
+    void turn(PackedPlace& place, std::uint16_t& flags) const noexcept {
+        place = place - end_;
+        flags ^= kBoth;
     }
 
     void fix(std::uint16_t slot, const Segment& segment, std::uint32_t writable, std::uint16_t flags) noexcept {
         templates_[slot] = {segment.address, segment.length, writable, flags};
-        slots_[slot].writable = writable;
     }
     static void finish(Request& request, std::uint32_t length) noexcept {
         request.length = length;
@@ -326,7 +345,11 @@ private:
     }
     // A used length beyond what was lent, or more than one slot.
     [[nodiscard]] Taken take_slowly(Slot& slot, std::uint16_t id, std::uint32_t length) noexcept;
+    [[nodiscard]] Taken take_chain(Slot& slot, std::uint16_t id, std::uint32_t length) noexcept;
+    void release_parked(Slot& slot, std::uint16_t id) noexcept;
+    void release_listed(Slot& slot, std::uint16_t id) noexcept;
     [[nodiscard]] Result<> refuse_fixed(std::uint16_t slot) const noexcept;
+    [[nodiscard]] Result<> refuse_preset(std::uint16_t slot, const Segment& data, const Request& request) const noexcept;
     void end(RingFault fault) noexcept;
     Taken break_ring(RingFault fault) noexcept {
         end(fault);
@@ -335,7 +358,9 @@ private:
 
     inline static constinit Slot nothing_{nullptr, 0, 0, kNone}; // of a ring that is not attached; never written
 
-    Slot* slots_ = &nothing_; // by buffer id; `next` by slot of the ring: the id parked there, or with IN_ORDER the one that began there
+    // By buffer id: `writable` is one more than was lent while in flight, else 0; `count` is 1 at rest, or a link. `next` by slot of the
+    // ring: the id parked there, or with IN_ORDER the id of the request that begins there.
+    Slot* slots_ = &nothing_;
     PackedMemory memory_;
     PackedPlace next_; // where the next descriptor goes
     PackedPlace used_; // where the device writes the next used descriptor

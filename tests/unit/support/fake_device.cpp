@@ -183,13 +183,14 @@ std::optional<Chain> FakeDevice::take(unsigned index) {
     Chain chain;
     if (queue.packed) {
         packed_take(queue, chain);
+        if (queue.wrecked) return std::nullopt;
     } else {
         chain.head = get<std::uint16_t>(queue.driver + 4 + std::size_t{2} * (queue.next_available % queue.size));
         ++queue.next_available;
         walk(queue, chain, reinterpret_cast<std::uintptr_t>(queue.descriptors), queue.size, chain.head, false);
     }
     if (chain.readable.size() + chain.writable.size() > queue.size) violation("chain longer than the queue");
-    inspect(chain);
+    if (!queue.lied) inspect(chain);
     if (queue.kicks_wanted) want_kicks(index, true);
     return chain;
 }

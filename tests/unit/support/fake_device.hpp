@@ -153,6 +153,8 @@ public:
         unsigned used_slots = 0;             // ever
         std::vector<std::uint16_t> slots_of; // by buffer id; 0: not in flight
         std::vector<std::uint16_t> order;    // buffer ids taken and not used, the oldest first
+        bool lied = false;                   // used what it had not taken: what it finds from here on is nobody's fault
+        bool wrecked = false;                // it cannot find its way any more
     };
     std::vector<Queue> queues;
     std::vector<std::uint8_t> config;

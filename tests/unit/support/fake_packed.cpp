@@ -35,6 +35,7 @@ void PackedCursor::advance(std::uint16_t size, unsigned slots) {
 }
 
 unsigned FakeDevice::packed_available(const Queue& queue) const {
+    if (queue.wrecked) return 0;
     PackedCursor at = queue.next;
     unsigned chains = 0;
     for (unsigned seen = 0; seen < queue.size; ++seen) {
@@ -59,20 +60,24 @@ void FakeDevice::packed_part(Chain& chain, const std::byte* descriptor) {
 }
 
 void FakeDevice::packed_take(Queue& queue, Chain& chain) {
+    const auto wreck = [&](const char* what) {
+        queue.wrecked = true;
+        if (!queue.lied) violation(what);
+    };
     unsigned slots = 0;
     for (bool more = true; more; ++slots) {
         const std::byte* descriptor = queue.descriptors + std::size_t{16} * queue.next.slot;
         const auto flags = get<std::uint16_t>(descriptor + 14);
-        if (slots == queue.size) return violation("descriptor chain longer than the queue");
-        if (!fake::available(descriptor, queue.next.wrap)) return violation("a chain is available before all of its descriptors are");
+        if (slots == queue.size) return wreck("descriptor chain longer than the queue");
+        if (!fake::available(descriptor, queue.next.wrap)) return wreck("a chain is available before all of its descriptors are");
         chain.head = get<std::uint16_t>(descriptor + 12); // that of the last one counts
         more = (flags & kDescNext) != 0;
         if ((flags & kDescIndirect) != 0) {
             const auto length = get<std::uint32_t>(descriptor + 8);
-            if (!accepted.has(kBitIndirect)) return violation("INDIRECT without INDIRECT_DESC negotiated");
+            if (!accepted.has(kBitIndirect)) return wreck("INDIRECT without INDIRECT_DESC negotiated");
             if (more || slots != 0) violation("INDIRECT in a chain");
-            if (length == 0 || length % 16 != 0) return violation("indirect table of a bad length");
-            if (length / 16 > queue.size) return violation("indirect chain longer than the queue");
+            if (length == 0 || length % 16 != 0) return wreck("indirect table of a bad length");
+            if (length / 16 > queue.size) return wreck("indirect chain longer than the queue");
             const std::byte* table = pointer(get<std::uint64_t>(descriptor));
             inspect(table, length, Firewall::Access::read, "indirect table");
             for (std::uint32_t at = 0; at < length; at += 16) {
@@ -84,7 +89,7 @@ void FakeDevice::packed_take(Queue& queue, Chain& chain) {
         }
         queue.next.advance(queue.size);
     }
-    if (queue.slots_of[chain.head] != 0) violation("a buffer id that is in flight already");
+    if (queue.slots_of[chain.head] != 0 && !queue.lied) violation("a buffer id that is in flight already");
     queue.slots_of[chain.head] = static_cast<std::uint16_t>(slots);
     queue.order.push_back(chain.head);
     ++queue.next_available;
@@ -103,8 +108,9 @@ void FakeDevice::packed_use(Queue& queue, std::uint32_t id, std::uint32_t writte
         ++queue.used;
     };
     const auto place = std::find(queue.order.begin(), queue.order.end(), static_cast<std::uint16_t>(id));
-    if (place == queue.order.end()) { // a lie
+    if (place == queue.order.end()) {
         slots = 1;
+        queue.lied = true;
     } else if (accepted.has(kBitInOrder)) { // all up to this one
         std::for_each(queue.order.begin(), place + 1, release);
         queue.order.erase(queue.order.begin(), place + 1);
