@@ -16,6 +16,8 @@ BlockDisk::BlockDisk(unsigned number) noexcept {
     std::snprintf(name_, sizeof name_, "disk%u", number);
     room_waiter_.disk = this;
     room_waiter_.on_room = [](virtio::RoomWaiter& waiter) noexcept { static_cast<Room&>(waiter).disk->room_.wake_all(); };
+    unsent_.disk = this;
+    unsent_.run = [](BeforeIdle& me) noexcept { static_cast<Unsent&>(me).disk->device_.kick(); };
     device_.on_capacity = nullptr;
 }
 
@@ -120,51 +122,66 @@ void BlockDisk::serve_until_done(const virtio::BlockRequest& request, std::uint6
 }
 
 template<class Submit> virtio::Result<> BlockDisk::run(Submit submit) {
-    Waiter waiter;
+    Ask ask;
     const std::uint64_t begun = now_ns();
-    const virtio::Result<> sent = submit(waiter);
+    const virtio::Result<> sent = submit(ask);
     if (!serving_ && sent && interrupts_) [[likely]] {
-        device_.kick();
-        serve_until_done(waiter, begun);
-        if (waiter.state != virtio::Request::State::in_flight) [[likely]] {
-            if (waiter.error == virtio::Error::none && waiter.state == virtio::Request::State::done) [[likely]]
+        kick_soon();
+        serve_until_done(ask, begun);
+        if (ask.state != virtio::Request::State::in_flight) [[likely]] {
+            if (ask.error == virtio::Error::none && ask.state == virtio::Request::State::done) [[likely]]
                 return {};
-            return virtio::fail(waiter.state == virtio::Request::State::abandoned ? virtio::Error::abandoned : waiter.error);
+            return virtio::fail(ask.state == virtio::Request::State::abandoned ? virtio::Error::abandoned : ask.error);
         }
     }
     return run_long(
-        waiter, sent, [](void* context, Waiter& again) { return (*static_cast<Submit*>(context))(again); }, &submit, begun + kPatienceNs);
+        ask, sent, [](void* context, Ask& again) { return (*static_cast<Submit*>(context))(again); }, &submit, begun + kPatienceNs);
 }
 
 /// Waits for room and among others.
-virtio::Result<> BlockDisk::run_long(Waiter& waiter, virtio::Result<> sent, virtio::Result<> (*submit)(void*, Waiter&), void* context,
+virtio::Result<> BlockDisk::run_long(Ask& ask, virtio::Result<> sent, virtio::Result<> (*submit)(void*, Ask&), void* context,
                                      std::uint64_t deadline) {
-    waiter.complete = [](virtio::Request& request) noexcept { static_cast<Waiter&>(request).done.wake_all(); };
+    Waiter waiter;
+    ask.waiter = &waiter;
+    ask.complete = [](virtio::Request& request) noexcept { static_cast<Ask&>(request).waiter->done.wake_all(); };
     while (!sent) {
         if (sent.error() != virtio::Error::ring_full) return sent;
         device_.when_room(room_waiter_);
         kick();
         if (!room_.wait(deadline)) return virtio::fail(virtio::Error::timeout);
-        sent = submit(context, waiter);
+        sent = submit(context, ask);
     }
     waiters_.push_back(waiter);
-    kick();
-    while (waiter.state == virtio::Request::State::in_flight) {
-        if (waiter.done.wait(deadline) || waiter.state != virtio::Request::State::in_flight) continue;
+    if (serving_)
+        kick_soon();
+    else
+        kick();
+    while (ask.state == virtio::Request::State::in_flight) {
+        if (waiter.done.wait(deadline) || ask.state != virtio::Request::State::in_flight) continue;
         // The clock may have jumped while the whole machine stood still: the device gets a moment of its own.
-        if (waiter.done.wait(now_ns() + kGraceNs) || waiter.state != virtio::Request::State::in_flight) continue;
+        if (waiter.done.wait(now_ns() + kGraceNs) || ask.state != virtio::Request::State::in_flight) continue;
         log(LogLevel::error, "%s: no answer for %llu s, resetting the device", name_,
             static_cast<unsigned long long>(kPatienceNs / 1'000'000'000));
         recover();
     }
     waiters_.remove(waiter);
-    if (waiter.state == virtio::Request::State::abandoned) return virtio::fail(virtio::Error::abandoned);
-    if (waiter.error != virtio::Error::none) return virtio::fail(waiter.error);
+    if (ask.state == virtio::Request::State::abandoned) return virtio::fail(virtio::Error::abandoned);
+    if (ask.error != virtio::Error::none) return virtio::fail(ask.error);
     return {};
 }
 
+/// While the device has something to do and others can run, who may want to read as well, one notification is for all of them: when
+/// nobody can run any more.
+void BlockDisk::kick_soon() noexcept {
+    if (device_.queue().in_flight() > 1 && others_ready())
+        before_idle(unsent_);
+    else
+        device_.kick();
+}
+
 ringside::Result<> BlockDisk::read(std::uint64_t sector, std::span<std::byte> into) {
-    if (!partial(sector, into.size())) return run([&](virtio::BlockRequest& request) { return device_.read(request, sector, into); });
+    if (device_.limits().block_size == ringside::kSectorBytes || !partial(sector, into.size()))
+        return run([&](virtio::BlockRequest& request) { return device_.read(request, sector, into); });
     return in_blocks(
         sector, into,
         [&](std::uint64_t first, std::span<std::byte> whole) {

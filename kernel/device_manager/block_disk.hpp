@@ -48,17 +48,25 @@ public:
 
 private:
     /// A task's request. It may stand on the task's stack: run() returns only when the driver has let go of it.
-    struct Waiter : virtio::BlockRequest, ListNode<Waiter> {
+    struct Waiter : ListNode<Waiter> {
         WaitQueue done;
+    };
+    /// Where somebody else serves the device, `waiter` is whom to wake.
+    struct Ask : virtio::BlockRequest {
+        Waiter* waiter = nullptr;
+    };
+    struct Unsent : BeforeIdle {
+        BlockDisk* disk = nullptr;
     };
     struct Room : virtio::RoomWaiter {
         BlockDisk* disk = nullptr;
     };
     template<class Submit> virtio::Result<> run(Submit submit);
-    [[nodiscard]] virtio::Result<> run_long(Waiter& waiter, virtio::Result<> sent, virtio::Result<> (*submit)(void*, Waiter&),
-                                            void* context, std::uint64_t deadline);
+    [[nodiscard]] virtio::Result<> run_long(Ask& ask, virtio::Result<> sent, virtio::Result<> (*submit)(void*, Ask&), void* context,
+                                            std::uint64_t deadline);
     void serve_until_done(const virtio::BlockRequest& request, std::uint64_t begun);
     void poll();
+    void kick_soon() noexcept;
     /// A device with larger blocks takes whole ones only; programs are promised sectors.
     [[nodiscard]] bool partial(std::uint64_t sector, std::size_t bytes) const noexcept;
     template<class Byte, class Use, class UsePart>
@@ -73,6 +81,7 @@ private:
     WaitQueue replaced_; // the device's own task, while another one serves
     Mutex write_mutex_;  // where blocks are larger than sectors
     Room room_waiter_;
+    Unsent unsent_;
     char name_[12] = {};
     char model_[virtio::kBlockIdBytes + 1] = {};
     bool interrupts_ = false; // the device tells when it has done something

@@ -165,7 +165,7 @@ bool Scheduler::wait_for_word(const std::atomic<std::uint32_t>& word, std::uint6
 /// (a hint for another word, a deadline) is left to the long way.
 bool Scheduler::halt_for(const std::atomic<std::uint32_t>& word, std::uint64_t deadline) {
     constexpr std::uint64_t kLookAround = 64;
-    if (idle_hook_ != nullptr) idle_hook_();
+    run_before_idle();
     disable_interrupts();
     // The one hint since the last look ended the last halt here: it was for the same word, and that has been taken meanwhile. So there
     // is nobody else to be woken.
@@ -197,6 +197,10 @@ void Scheduler::make_ready(Task& task) noexcept {
 }
 
 bool Scheduler::hinted() const noexcept { return wake_hints.load(std::memory_order_acquire) != hints_seen_; }
+
+void Scheduler::run_before_idle() noexcept {
+    while (BeforeIdle* what = before_idle_.pop_front()) what->run(*what);
+}
 
 void Scheduler::wake_words() noexcept {
     // Counted before the words are read: a hint in between is seen next time.
@@ -239,6 +243,7 @@ Task& Scheduler::pick() {
         if (hinted()) wake_words();
         wake_expired();
         if (Task* task = ready_.pop_front()) return *task;
+        run_before_idle();
         if (idle_hook_ != nullptr) idle_hook_();
         idle();
     }
@@ -281,6 +286,8 @@ Task& current_task() noexcept { return the_scheduler.current(); }
 void yield() { the_scheduler.yield(); }
 void sleep_until(std::uint64_t deadline_ns) { (void)the_scheduler.wait_in(nullptr, deadline_ns); }
 bool wait_for(const std::atomic<std::uint32_t>& word, std::uint64_t deadline_ns) { return the_scheduler.wait_for_word(word, deadline_ns); }
+void before_idle(BeforeIdle& what) noexcept { the_scheduler.before_idle(what); }
+bool others_ready() noexcept { return the_scheduler.others_ready(); }
 void for_each_task(void (*visit)(const Task&, void*), void* context) { the_scheduler.for_each(visit, context); }
 TaskStatistics task_statistics() noexcept { return the_scheduler.statistics(); }
 void start_tasks() { the_scheduler.start(); }

@@ -25,6 +25,11 @@ public:
     bool wait_for_word(const std::atomic<std::uint32_t>& word, std::uint64_t deadline);
     void make_ready(Task& task) noexcept;
 
+    void before_idle(BeforeIdle& what) noexcept {
+        if (!what.listed()) before_idle_.push_back(what);
+    }
+    [[nodiscard]] bool others_ready() const noexcept { return !ready_.empty(); }
+
     void for_each(void (*visit)(const Task&, void*), void* context);
     [[nodiscard]] TaskStatistics statistics() const noexcept;
 
@@ -39,6 +44,7 @@ private:
     Task& pick();
     [[nodiscard]] bool hinted() const noexcept;
     void wake_words() noexcept;
+    void run_before_idle() noexcept;
     [[nodiscard]] bool halt_for(const std::atomic<std::uint32_t>& word, std::uint64_t deadline);
     void wake_expired() noexcept;
     void idle();
@@ -50,6 +56,7 @@ private:
     Task* current_ = &boot_task_;
     List<Task> ready_;
     List<Task> words_;
+    List<BeforeIdle> before_idle_;
     DeadlineHeap<Task> deadlines_;
     Task* dead_ = nullptr; // ended, detached, still on its own stack until the switch
     Task* first_ = nullptr;

@@ -110,6 +110,15 @@ void sleep_until(std::uint64_t deadline_ns);
 /// interrupt handler: it counts, touches no list and uses general registers only.
 void wake_hint() noexcept;
 
+/// Something that may wait until no task can run: what is put in line is called once, before the processor halts. It must not wait.
+struct BeforeIdle : ListNode<BeforeIdle> {
+    void (*run)(BeforeIdle& me) noexcept = nullptr;
+};
+/// Task context; whoever is in line already stays there.
+void before_idle(BeforeIdle& what) noexcept;
+/// Whether another task could run now.
+[[nodiscard]] bool others_ready() noexcept;
+
 /// Calls visit(const Task&, context) for every task that has not ended, oldest first. The visitor must not wait.
 void for_each_task(void (*visit)(const Task& task, void* context), void* context);
 

@@ -4,11 +4,12 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from ringside import build
+from ringside import build, paths
 from ringside.results import result
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import guest_goals  # noqa: E402
+import guest_linux  # noqa: E402
 import guest_ours  # noqa: E402
 from counting import Counter, Functions  # noqa: E402
 
@@ -61,9 +62,16 @@ def main(options):
     goals[guest_goals.BOOT[0]] = guest_goals.BOOT[1:]
     setting = guest_ours.Setting(ioeventfd=options.ioeventfd, operations=options.operations)
     found = []
+    # Its devices offer split rings, which is what Linux uses unless somebody asks for others.
+    peer, theirs = None, {}
+    if options.versus_linux:
+        peer = guest_linux.prepare(paths.build_folder("x86_64") / "linux-peer")
+        with Counter() as counter:
+            theirs = guest_linux.measure(counter, peer, setting)
     for packed in {"split": (False,), "packed": (True,), "both": (False, True)}[options.ring]:
         values = measure(image, dataclasses.replace(setting, packed=packed), options.profile)
         for name, value in values.items():
             unit, goal = goals[name]
-            found.append(result(with_prefix(name, packed), value, unit, goal))
+            compared = peer is not None and name in theirs
+            found.append(result(with_prefix(name, packed), value, unit, goal, peer.name if compared else None, theirs[name] if compared else None))
     return 0, found
