@@ -14,7 +14,8 @@ from ringside.messages import UserError  # noqa: E402
 
 # memcpy and the like; and of the compiler's own library (libgcc, compiler-rt) what divides, shifts and counts bits where the processor cannot.
 ALLOWED = r"mem(cpy|move|set|cmp)|__cxa_pure_virtual"
-OWN_LIBRARY = {"x86_64": "", "aarch64": "", "riscv64": r"|__c[lt]z[sd]i2|__popcountdi2", "armv7": r"|__aeabi_(mem\w+|u?l(div|cmp|mul)\w*|u?idiv\w*|l[al]s[lr])"}
+OWN_LIBRARY = {"x86_64": "", "aarch64": "", "riscv64": r"|__c[lt]z[sd]i2|__popcountdi2",
+               "armv7": r"|__aeabi_(mem\w+|u?l(div|cmp|mul)\w*|u?idiv\w*|l[al]s[lr])"}
 
 
 def main(arch, compiler, level, folder):
@@ -33,7 +34,8 @@ def main(arch, compiler, level, folder):
     faults = sorted(name for name in needed if not re.fullmatch(allowed, name))
     for name in faults:
         print(f"{arch}, {compiler}: the libraries need {name}")
-    print(f"{arch}, {compiler}: {len(archives)} libraries, {len(names['--defined-only'])} names defined, {len(needed)} needed, {len(faults)} of them too many")
+    print(f"{arch}, {compiler}: {len(archives)} libraries, {len(names['--defined-only'])} names defined, "
+          f"{len(needed)} needed, {len(faults)} of them too many")
     return 1 if faults or len(archives) != 2 or not names["--defined-only"] else 0
 
 

@@ -75,8 +75,8 @@ def flags(arch, compiler, optimisation):
 
 def compile_command(arch, compiler, optimisation, source, target, extra=(), root=ROOT):
     """One file of the repository's own, or of another copy of it."""
-    return [program(arch, compiler), "-std=c++23", "-nostdinc++", *flags(arch, compiler, optimisation), "-Wall", "-Wextra", "-Wconversion", "-Wshadow",
-            "-Werror", *extra, f"-I{root}", f"-I{root}/arch/{arch}/include", "-c", str(source), "-o", str(target)]
+    return [program(arch, compiler), "-std=c++23", "-nostdinc++", *flags(arch, compiler, optimisation), "-Wall", "-Wextra", "-Wconversion",
+            "-Wshadow", "-Werror", *extra, f"-I{root}", f"-I{root}/arch/{arch}/include", "-c", str(source), "-o", str(target)]
 
 
 def build_libraries(arch, compiler, optimisation, folder, source=ROOT, targets=()):

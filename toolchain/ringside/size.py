@@ -216,7 +216,8 @@ def print_functions(count):
     found = []
     for path in sorted(folder.rglob("*.obj")):
         if "ringside_libvirtio.dir" in path.parts or "ringside_drivers.dir" in path.parts:
-            output = subprocess.run(["x86_64-linux-gnu-nm", "--print-size", "--demangle", str(path)], check=True, capture_output=True, text=True).stdout
+            output = subprocess.run(["x86_64-linux-gnu-nm", "--print-size", "--demangle", str(path)], check=True, capture_output=True,
+                                    text=True).stdout
             found += [(int(size, 16), name, path.name.removesuffix(".obj"))
                       for size, kind, name in re.findall(r"(?m)^[0-9a-f]+ ([0-9a-f]+) ([TtWwVvRr]) (.*)$", output)]
     for size, name, where in sorted(found, reverse=True)[:count]:
@@ -228,7 +229,8 @@ def print_images():
     build.build("x86_64")
     folder = build_folder("x86_64")
     sizes = {path.name: measure(path) for path in [*sorted(folder.rglob("libringside_*.a")), *sorted(folder.rglob("*.elf"))]}
-    rows = [("as built for the guest", "text", "data", "bss"), *[(name, *[str(size[key]) for key in ("text", "data", "bss")]) for name, size in sizes.items()]]
+    rows = [("as built for the guest", "text", "data", "bss")]
+    rows += [(name, *[str(size[key]) for key in rows[0][1:]]) for name, size in sizes.items()]
     print(table(rows))
 
 

@@ -35,7 +35,8 @@ def _selection(options):
 
 def known(folder, selection):
     """{test name: labels}"""
-    output = subprocess.run(["ctest", "--test-dir", str(folder), "--show-only=json-v1", *selection], check=True, capture_output=True, text=True).stdout
+    output = subprocess.run(["ctest", "--test-dir", str(folder), "--show-only=json-v1", *selection], check=True, capture_output=True,
+                            text=True).stdout
     if not output.startswith("{"):
         # CMake's own words about an expression that it cannot read stand before the list.
         raise UserError(output.splitlines()[0].replace("RegularExpression::compile(): ", "-L or -R is no regular expression: "), 2)
