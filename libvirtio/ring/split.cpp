@@ -333,8 +333,15 @@ SplitRing::Taken SplitRing::take_in_order_checked() noexcept {
         if (last_used_ != skipped_until_) return take_skipped(slot_at(slots_, last_used_ & mask_));
     }
     Slot& head = listed_ ? slots_[oldest_] : slot_at(slots_, last_used_ & mask_);
-    const std::uint32_t lent = head.count == kTemplate ? templates_[head.writable].writable : head.writable - 1;
     const bool last = last_used_ + SplitPlace::kStep == batch_end_;
+    if (last && head.count == 0 && batch_length_ < head.writable) [[likely]] { // aligned, no template, and no more than was lent
+        Request& request = *head.request;
+        head = {};
+        step(last_used_);
+        skipped_until_ = last_used_;
+        return finish(request, batch_length_, head);
+    }
+    const std::uint32_t lent = head.count == kTemplate ? templates_[head.writable].writable : head.writable - 1;
     const Taken taken = complete(head, lent, last ? batch_length_ : lent);
     skipped_until_ = last_used_;
     return taken;
