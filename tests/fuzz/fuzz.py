@@ -138,7 +138,7 @@ def main():
     if options.plant:
         chosen = [plant for plant in PLANTS if plant[2] in targets]
         with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-            for (ring, number, target), (code, why) in zip(chosen, pool.map(lambda one: plant(options.build, one[1], one[2], 30), chosen)):
+            for (ring, number, target), (code, why) in zip(chosen, pool.map(lambda one: plant(options.build, one[1], one[2], 90), chosen)):
                 wrong += code == 0
                 print(f"{target:16} check {number:3} of {ring} off: {why or 'found' if code else 'NOT FOUND'}", flush=True)
     return 1 if wrong else 0
