@@ -46,6 +46,7 @@ def run(command, **options):
 def compile_programs(compiler):
     folder = BUILD if compiler == "g++" else BUILD.with_name(f"bench-{Path(compiler).name}")
     run(["cmake", "--preset", "host", "-B", folder, "-DRINGSIDE_SANITIZE=", "-DRINGSIDE_BENCHMARK=ON", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
+         "-DCMAKE_CXX_FLAGS=-gdwarf-4",  # valgrind cannot read clang's version 5
          f"-DCMAKE_CXX_COMPILER={compiler}"], cwd=ROOT)
     build.follow(["cmake", "--build", str(folder), "--target", "bench_native", "bench_native_time"], "building bench_native")
     return folder / "tests" / "bench" / "native"
