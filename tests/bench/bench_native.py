@@ -55,8 +55,8 @@ def compile_programs(compiler):
 def count(program, *arguments):
     """{dump's name: instructions per operation} of the functions driver_*, without `completed`, which is the caller's."""
     with tempfile.TemporaryDirectory(prefix="ringside-callgrind-") as folder:
-        printed = run(["valgrind", "--tool=callgrind", "--collect-atstart=no", "--toggle-collect=*driver_submit*", "--toggle-collect=*driver_collect*",
-                       "--toggle-collect=bench::completed*", program, *arguments], cwd=folder, timeout=TIMEOUT)
+        toggles = [f"--toggle-collect={pattern}" for pattern in ("*driver_submit*", "*driver_collect*", "bench::completed*")]
+        printed = run(["valgrind", "--tool=callgrind", "--collect-atstart=no", *toggles, program, *arguments], cwd=folder, timeout=TIMEOUT)
         operations = int(re.search(r"operations (\d+)", printed)[1])
         counts = {}
         for dump in Path(folder).iterdir():
@@ -107,7 +107,8 @@ def two_core(program, source):
         peer = None
         if source:
             peer = BUILD / f"ringtest_two_core_{goals.TWO_CORE_PEERS[ring]}"
-            run(["gcc", "-O2", "-w", "-pthread", "-flto", "-fwhole-program", "-o", peer, source / f"{goals.TWO_CORE_PEERS[ring]}.c", source / "main.c"])
+            run(["gcc", "-O2", "-w", "-pthread", "-flto", "-fwhole-program", "-o", peer, source / f"{goals.TWO_CORE_PEERS[ring]}.c",
+                 source / "main.c"])
         ours, theirs = [], []
         for _ in range(TURNS):
             ours.append(float(run([program, "two_core", ring, OPERATIONS], timeout=TIMEOUT)))
