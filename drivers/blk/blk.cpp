@@ -265,8 +265,10 @@ void BlockDevice::configuration_changed() noexcept {
 }
 
 unsigned BlockDevice::poll(PollEnd end) noexcept {
-    if (polling_ && !mutant(326)) return 0;
+    // Taken in any case, or whoever sleeps on the mark would not sleep. (While the device is polled or stopped already, that goes on
+    // until there is nothing left.)
     static_cast<void>(device_.event().take());
+    if (polling_ && !mutant(326)) return 0;
     if (slots_ == nullptr && !mutant(325)) return 0; // not running
     polling_ = true;
     unsigned work = 0;

@@ -17,7 +17,11 @@ BlockDisk::BlockDisk(unsigned number) noexcept {
     room_waiter_.disk = this;
     room_waiter_.on_room = [](virtio::RoomWaiter& waiter) noexcept { static_cast<Room&>(waiter).disk->room_.wake_all(); };
     unsent_.disk = this;
-    unsent_.run = [](BeforeIdle& me) noexcept { static_cast<Unsent&>(me).disk->device_.kick(); };
+    unsent_.run = [](BeforeIdle& me) noexcept { static_cast<OnIdle&>(me).disk->device_.kick(); };
+    resume_.disk = this;
+    resume_.run = [](BeforeIdle& me) noexcept {
+        if (BlockDisk& disk = *static_cast<OnIdle&>(me).disk; !disk.serving_) disk.replaced_.wake_all();
+    };
     device_.on_capacity = nullptr;
 }
 
@@ -118,7 +122,12 @@ void BlockDisk::serve_until_done(const virtio::BlockRequest& request, std::uint6
         device.wait(begun + kPatienceNs); // the long way: it sees lost interrupts
     }
     serving_ = false;
-    if (device_.queue().in_flight() != 0) replaced_.wake_all();
+    if (!replaced_.has_waiters()) return;
+    // The device's own task goes on: at once where others wait, else when nobody can run and nobody serves again.
+    if (device_.queue().in_flight() != 0)
+        replaced_.wake_all();
+    else
+        before_idle(resume_);
 }
 
 template<class Submit> virtio::Result<> BlockDisk::run(Submit submit) {

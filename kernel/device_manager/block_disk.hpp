@@ -55,7 +55,7 @@ private:
     struct Ask : virtio::BlockRequest {
         Waiter* waiter = nullptr;
     };
-    struct Unsent : BeforeIdle {
+    struct OnIdle : BeforeIdle {
         BlockDisk* disk = nullptr;
     };
     struct Room : virtio::RoomWaiter {
@@ -81,7 +81,8 @@ private:
     WaitQueue replaced_; // the device's own task, while another one serves
     Mutex write_mutex_;  // where blocks are larger than sectors
     Room room_waiter_;
-    Unsent unsent_;
+    OnIdle unsent_; // a notification is due
+    OnIdle resume_; // the device's own task may go on
     char name_[12] = {};
     char model_[virtio::kBlockIdBytes + 1] = {};
     bool interrupts_ = false; // the device tells when it has done something
