@@ -8,6 +8,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 FOLDERS = ("libvirtio", "drivers")
+MOST = 1024  # as asked_mutants() of tests/policy/mutant.hpp
 SWITCH = re.compile(r"\bmutant\(\s*([^()]*?)\s*\)")
 
 
@@ -47,6 +48,8 @@ def check(found, table, others):
         if number in where:
             complaints.append(f"mutant({number}) stands twice: {where[number]}, {name}")
         where[number] = name
+        if not 1 <= number < MOST:
+            complaints.append(f"{name}: mutant({number}) is outside 1 .. {MOST - 1}")
     listed = {}
     for number, name, _ in table:
         if number in listed:
@@ -72,7 +75,7 @@ def self_check():
     if check(good, table, {"killers.tsv": [1]}):
         raise SystemExit("self-check: complaints about good numbers")
     for name, arguments in {"twice": (good + [(2, "b.cpp")], table, {}), "unlisted": (good + [(3, "a.cpp")], table, {}),
-                            "gone": (good[:1], table, {}), "moved": ([(1, "b.cpp"), (2, "a.cpp")], table, {}),
+                            "gone": (good[:1], table, {}), "moved": ([(1, "b.cpp"), (2, "a.cpp")], table, {}), "too large": (good + [(MOST, "a.cpp")], table + [(MOST, "a.cpp", "z")], {}),
                             "unsorted": (good, table[::-1], {}), "unknown": (good, table, {"survivors.tsv": [7]})}.items():
         if not check(*arguments):
             raise SystemExit(f"self-check: not seen: {name}")

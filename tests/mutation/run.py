@@ -2,9 +2,9 @@
 """Mutation tests: switches each validation off in turn and demands that a test notices.
 
 Every check of what a device or a caller gives has a number (mutants.tsv). The programs of tests are built with a memory policy in
-which RINGSIDE_MUTANT=N switches check N off; they run once per number, in processes of their own, in the order given. A failed test, a crash
-or a hang kills the mutant. The test case that did it the last time (killers.tsv) is tried first, then the tests in files of a like name, then the whole program.
-A mutant that lives must have its reason in survivors.tsv, and one that is listed there must live.
+which RINGSIDE_MUTANT=N switches check N off; a process runs per number. A failed test, a crash or a hang kills the mutant. A first run
+without a mutant tells which test cases set off which checks: only those can notice, so only those are tried, the one that noticed the
+last time first (killers.tsv). A mutant that lives must have its reason in survivors.tsv, and one that is listed there must live.
 
     run.py PROGRAM...                   all mutants; fails below 98 % or for a survivor without a reason
     run.py PROGRAM... --record          the same, and writes killers.tsv anew
@@ -27,10 +27,11 @@ from numbers_table import read_table  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 GOAL = 0.98
-SLOW_SHARE = 0.15  # a test case that takes more of the whole time than this is tried only where it is known to notice
-LEAST_SECONDS = 2  # of processor time; a test case gets ten times what it takes without a mutant, and never less than this
+LEAST_SECONDS = 3  # of processor time; a process gets five times what its test cases take without a mutant, and never less than this
+BATCH = 40         # test cases per process
 
 Outcome = collections.namedtuple("Outcome", "how test seconds")
+Case = collections.namedtuple("Case", "program seconds asked")
 
 
 def escaped(name):
@@ -38,64 +39,53 @@ def escaped(name):
     return "".join("?" if character in ",\\*" else character for character in name)
 
 
-def near(place):
-    """Filters for the files whose tests are most likely to notice a mutant of this source file."""
-    path = pathlib.PurePosixPath(place)
-    words = {path.stem, path.parent.name} - {"libvirtio", "drivers"}
-    if words & {"bus", "pci", "pci_capabilities", "pci_modern", "mmio", "doorbell"}:
-        words |= {"transport", "pci"}
-    if "ring" in words or "virtqueue" in words:
-        words.add("ring")
-    if path.stem.startswith("device") or path.stem in ("feature", "status", "config", "platform"):
-        words |= {"device", "feature"}
-    if path.stem in ("config", "platform", "dma"):
-        words.add("platform")
-    return [f"--source-file={','.join(f'*{word}*' for word in sorted(words))}"]
-
-
-def run(program, mutant, chosen, seconds):
+def run(program, mutant, names, seconds):
     """How the program ends with this mutant, and in which test case. Processor time is limited: a busy machine is no hang."""
-    environment = {**os.environ, "RINGSIDE_MUTANT": str(mutant)}
-    command = [program, "--abort-after=1", "--no-intro", "--no-version", *chosen]
+    command = [program, "--abort-after=1", "--no-intro", "--no-version"]
+    if names:
+        command.append("--test-case=" + ",".join(escaped(name) for name in names))
+    seconds = int(seconds) + 1
 
     def limit():
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
     begun = time.monotonic()
-    with subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                          preexec_fn=limit) as process:
+    with subprocess.Popen(command, env={**os.environ, "RINGSIDE_MUTANT": str(mutant)}, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=limit) as process:
         try:
-            said = process.communicate(timeout=20 * seconds)[1]
+            said = process.communicate(timeout=40 * seconds)[1]
             hung = process.returncode in (-signal.SIGXCPU, -signal.SIGKILL)
         except subprocess.TimeoutExpired:
             process.kill()
             said = process.communicate()[1]
             hung = True
-    lines = said.decode(errors="replace").splitlines()
+    text = said.decode(errors="replace")
+    lines = text.splitlines()
     begun_tests = [line[2:] for line in lines if line.startswith("@ ")]
-    last = begun_tests[-1] if begun_tests else ""
     if hung:
         how = "hangs"
-    elif process.returncode < 0 or "AddressSanitizer" in said.decode(errors="replace"):
+    elif process.returncode < 0 or "AddressSanitizer" in text:
         how = "crashes"
     else:
         how = "fails" if process.returncode else "lives"
-    return Outcome(how, last, time.monotonic() - begun), lines
+    return Outcome(how, begun_tests[-1] if begun_tests else "", time.monotonic() - begun), lines
 
 
-def baseline(programs):
-    """Every test case passes without a mutant: {name: (program, seconds)}, and the processor time of all of them."""
-    found = {}
-    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-    for program in reversed(programs):
-        outcome, lines = run(program, 0, [], 600)
-        if outcome.how != "lives":
-            raise SystemExit(f"without a mutant {program} {outcome.how} in: {outcome.test}")
-        names = [line[2:] for line in lines if line.startswith("@ ")]
-        times = [float(line[2:]) for line in lines if line.startswith("= ")]
-        found |= {name: (program, seconds) for name, seconds in zip(names, times)}
-    return found, int(resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before) + 1
+def baseline(program):
+    """Every test case passes without a mutant: {name: Case}."""
+    outcome, lines = run(program, 0, [], 900)
+    if outcome.how != "lives":
+        raise SystemExit(f"without a mutant {program} {outcome.how} in: {outcome.test}")
+    cases, name, seconds = {}, "", 0.0
+    for line in lines:
+        if line.startswith("@ "):
+            name = line[2:]
+        elif line.startswith("= "):
+            seconds = float(line[2:])
+        elif line.startswith("~"):
+            cases[name] = Case(program, seconds, {int(number) for number in line[1:].split()})
+    return cases
 
 
 def numbers(text):
@@ -106,21 +96,21 @@ def numbers(text):
     return chosen
 
 
-def hunt(programs, mutant, place, known, times, whole):
-    """The first test case that notices, the last time's first."""
-    outcome = Outcome("lives", "", 0.0)
-    total = sum(seconds for _, seconds in times.values())
-    slow = ",".join(escaped(name) for name, (_, seconds) in times.items() if seconds > SLOW_SHARE * total)
-    without = [f"--test-case-exclude={slow}"] if slow else []
-    attempts = [(program, chosen + without, whole) for chosen in (near(place), []) for program in programs]
-    if known in times:
-        program, seconds = times[known]
-        attempts.insert(0, (program, [f"--test-case={escaped(known)}"], max(LEAST_SECONDS, min(whole, int(10 * seconds)))))
-    for attempt in attempts:
-        outcome, _ = run(attempt[0], mutant, *attempt[1:])
+def hunt(mutant, known, cases):
+    """The first test case that notices: the last time's, then the quickest one of those that set the check off, then all others."""
+    able = sorted((name for name, case in cases.items() if mutant in case.asked), key=lambda name: cases[name].seconds)
+    attempts = [[known]] if known in able else []
+    able = [name for name in able if name != known]
+    attempts += [[name] for name in able[:1]]
+    for program in {case.program for case in cases.values()}:
+        its = [name for name in able[1:] if cases[name].program == program]
+        attempts += [its[at:at + BATCH] for at in range(0, len(its), BATCH)]
+    for names in attempts:
+        seconds = max(LEAST_SECONDS, 5 * sum(cases[name].seconds for name in names))
+        outcome, _ = run(cases[names[0]].program, mutant, names, seconds)
         if outcome.how != "lives":
-            break
-    return outcome
+            return outcome
+    return Outcome("lives", "", 0.0)
 
 
 def judge(number, outcome, described, reason, table):
@@ -132,6 +122,16 @@ def judge(number, outcome, described, reason, table):
     if table:
         print(f"{number:4} {outcome.how:8} {place}: {guards}: {outcome.test} ({outcome.seconds:.1f} s)", flush=True)
     return [f"mutant {number} is killed by \"{outcome.test}\": take it off survivors.tsv"] if reason else []
+
+
+def record(killers, found):
+    for number, outcome in found.items():
+        killers.pop(number, None)
+        if outcome.how != "lives":
+            killers[number] = (outcome.test, outcome.how)
+    lines = ["# Which test case noticed a mutant the last time, and how: it is tried first. Written by run.py --record."]
+    lines += [f"{number}\t{killers[number][0]}\t{killers[number][1]}" for number in sorted(killers)]
+    (HERE / "killers.tsv").write_text("\n".join(lines) + "\n")
 
 
 def main():
@@ -148,38 +148,29 @@ def main():
     killers = {row[0]: row[1:] for row in read_table(HERE / "killers.tsv", 3)}
     chosen = [number for number in mutants if arguments.only is None or number in arguments.only]
 
-    times, whole = baseline(arguments.programs)
-    whole = max(10, 2 * whole)
     complaints, found = [], {}
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        hunts = pool.map(lambda number: hunt(arguments.programs, number, mutants[number][0], killers.get(number, ("",))[0], times, whole),
-                         chosen)
+        cases = {}
+        for its in pool.map(baseline, arguments.programs):
+            cases = its | cases
+        print(f"{len(cases)} test cases pass without a mutant, {time.monotonic() - begun:.0f} s", flush=True)
+        hunts = pool.map(lambda number: hunt(number, killers.get(number, ("",))[0], cases), chosen)
         for number, outcome in zip(chosen, hunts):
             found[number] = outcome
             complaints += judge(number, outcome, mutants[number], reasons.get(number), arguments.table)
-            if arguments.record:
-                record(killers, found)
     killed = sum(outcome.how != "lives" for outcome in found.values())
     how_many = collections.Counter(outcome.how for outcome in found.values())
     score = killed / len(chosen) if chosen else 0.0
     print(f"{len(chosen)} mutants: {killed} killed ({how_many['fails']} by a failing test, {how_many['crashes']} by a crash, "
           f"{how_many['hangs']} by a hang), {len(chosen) - killed} live; score {100 * score:.1f} %, goal {100 * GOAL:.0f} %; "
-          f"{len(times)} test cases, {time.monotonic() - begun:.0f} s")
+          f"{time.monotonic() - begun:.0f} s")
     if score < GOAL and arguments.only is None:
         complaints.append("the score is below the goal")
+    if arguments.record:
+        record(killers, found)
     for complaint in complaints:
         print(complaint)
     return 1 if complaints else 0
-
-
-def record(killers, found):
-    for number, outcome in found.items():
-        killers.pop(number, None)
-        if outcome.how != "lives":
-            killers[number] = (outcome.test, outcome.how)
-    lines = ["# Which test case noticed a mutant the last time, and how: it is tried first. Written by run.py --record."]
-    lines += [f"{number}\t{killers[number][0]}\t{killers[number][1]}" for number in sorted(killers)]
-    (HERE / "killers.tsv").write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 // The main program of the unit tests: doctest; and, where a validation is switched off (RINGSIDE_MUTANT), a listener that says on
-// standard error which test case begins, so that the mutation tests' runner knows where a crash or a hang happened.
+// standard error which test case begins, so that the mutation tests' runner knows where a crash or a hang happened, and which
+// checks it has set off.
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
 #include <cstdio>
 #include <cstdlib>
+
+#include "tests/policy/mutant.hpp"
 
 namespace {
 
@@ -14,7 +17,12 @@ struct Announcer : doctest::IReporter {
         if (wanted_) std::fprintf(stderr, "@ %s\n", test.m_name);
     }
     void test_case_end(const doctest::CurrentTestCaseStats& its) override {
-        if (wanted_) std::fprintf(stderr, "= %.4f\n", its.seconds);
+        if (!wanted_) return;
+        std::fprintf(stderr, "= %.4f\n~", its.seconds);
+        auto& asked = virtio::asked_mutants();
+        for (std::size_t number = 0; number < asked.size(); ++number)
+            if (asked[number].exchange(false)) std::fprintf(stderr, " %zu", number);
+        std::fprintf(stderr, "\n");
     }
     void report_query(const doctest::QueryData&) override {}
     void test_run_start() override {}
