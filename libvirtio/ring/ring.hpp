@@ -26,7 +26,7 @@ enum class RingFault : std::uint8_t {
 /// Private state of a descriptor (split) or buffer id (packed); for a chain's head also its request.
 struct RingSlot {
     Request* request = nullptr;
-    std::uint32_t writable = 0; // bytes lent for writing
+    std::uint32_t writable = 0; // bytes lent for writing, counted as the engine says
     std::uint16_t count = 0;    // descriptors in the chain
     std::uint16_t next = 0;     // free list and chain order
 };
@@ -35,7 +35,7 @@ struct RingSlot {
 /// rings whose descriptors are used in ring order (IN_ORDER).
 struct RingTemplate {
     DmaAddress address;         // fixed: of its one segment, or of its table
-    std::uint32_t length = 0;   // fixed: of the same
+    std::uint32_t length = 0;   // fixed: of the same; a packed preset's: where its table begins
     std::uint32_t writable = 0; // bytes lent for writing by the request that it is in flight with; a preset's last part beforehand
     std::uint16_t flags = 0;    // fixed: descriptor_flag
     bool in_flight = false;

@@ -40,7 +40,7 @@ TEST_CASE("one console port without MULTIPORT") {
         REQUIRE(port != nullptr);
         CHECK(port->host_open());
         CHECK(port->opened());
-        CHECK(host.device.accepted == (host.device.offered & FeatureSet::of(0u, 2u, 29u, 32u)));
+        CHECK(host.device.accepted == (host.device.offered & FeatureSet::of(0u, 2u, 29u, 32u, 34u)));
         CHECK(port->write(bytes("hello"), 0).value() == 5);
         CHECK(host.ports[0].received == "hello");
         host.type(0, "typed");

@@ -982,6 +982,21 @@ TEST_CASE("packed: what is in flight comes back once when the queue is taken bac
     }
 }
 
+TEST_CASE("packed: an indirect chain is no longer than the queue, whatever its table holds (PACKED-005, trap 15)") {
+    alignas(16) std::array<std::byte, packed_layout(2).total> memory{};
+    alignas(16) std::array<std::byte, 2 * 4 * sizeof(PackedDescriptor)> tables{};
+    std::array<RingSlot, 2> slots;
+    RingSetup setup;
+    setup.size = 2;
+    setup.indirect_entries = 4;
+    PackedRing ring;
+    ring.attach(PackedMemory{memory.data(), 2}, slots, tables.data(), {}, setup);
+    Request request;
+    const std::vector<Segment> parts(3, Segment{DmaAddress{0x1000}, 8});
+    CHECK(ring.add(parts, {}, request).error() == Error::too_many_segments);
+    CHECK(ring.add(std::span(parts).first(2), {}, request));
+}
+
 TEST_CASE("packed: the engine itself, begun at every position of both laps") {
     for (const std::uint16_t size : {std::uint16_t{1}, std::uint16_t{2}, std::uint16_t{3}, std::uint16_t{4}}) {
         for (std::uint16_t first = 0; first < 2 * size; ++first) {

@@ -123,6 +123,17 @@ TEST_CASE("queue: the kind that was negotiated, in a size that it may have, unde
     CHECK(platform.live.empty());
 }
 
+TEST_CASE("queue: no indirect table is longer than the queue (trap 15)") {
+    for (const FeatureSet& kind : kKinds) {
+        Bench bench{kind | FeatureSet::of(RingFeature::indirect_desc), 4, {.indirect_entries = 9}};
+        CHECK(bench.queue.indirect_entries() == 4);
+        const std::vector<Segment> parts(5, kSegment);
+        CHECK(bench.queue.add(parts, {}, bench.request()).error() == Error::too_many_segments);
+        CHECK(bench.queue.add(std::span(parts).first(4), {}, bench.request()));
+        CHECK(bench.queue.room() == 3);
+    }
+}
+
 TEST_CASE("queue: each allocation that fails leaves nothing behind, for every kind of ring and of slot (B49, R13)") {
     for (const FeatureSet& kind : kKinds) {
         for (const bool fixed : {false, true}) {
