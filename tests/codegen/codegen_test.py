@@ -24,7 +24,7 @@ from ringside.messages import UserError  # noqa: E402
 from emulated import Program  # noqa: E402
 
 SIZE = 4                      # kSize of probes.cpp
-EVENT_INDEX, PLATFORM = 1, 2  # its bits
+EVENT_INDEX, PLATFORM, IN_ORDER = 1, 2, 4  # its bits
 LEVELS = ("-O0", "-O1", "-O2", "-O3")
 
 
@@ -200,7 +200,7 @@ def check(options, probes, engines):
     """{(engine, bits): [(rule, fault)]} over all runs of these probes."""
     found = {}
     for engine in engines:
-        for bits in range(4):
+        for bits in range(8):
             send, receive = probes.run(engine, bits)
             platform = bool(bits & PLATFORM)
             faults = verdicts(options.arch, send, SEND, platform) + verdicts(options.arch, receive, RECEIVE, platform)
@@ -209,7 +209,7 @@ def check(options, probes, engines):
 
 
 def described(engine, bits):
-    return f"{engine} ring{', EVENT_IDX' if bits & EVENT_INDEX else ''}{', ORDER_PLATFORM' if bits & PLATFORM else ''}"
+    return f"{engine} ring{', EVENT_IDX' if bits & EVENT_INDEX else ''}{', ORDER_PLATFORM' if bits & PLATFORM else ''}{', IN_ORDER' if bits & IN_ORDER else ''}"
 
 
 def main():

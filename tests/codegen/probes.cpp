@@ -16,7 +16,7 @@
 namespace {
 
 constexpr std::uint16_t kSize = 4;
-enum Bits : std::uintptr_t { kEventIndex = 1, kPlatform = 2 };
+enum Bits : std::uintptr_t { kEventIndex = 1, kPlatform = 2, kInOrder = 4 };
 
 // Each on pages of its own: an address says what is reached.
 struct Page {
@@ -72,6 +72,7 @@ template<class Ring, class Memory> struct Side {
         virtio::RingSetup setup;
         setup.size = kSize;
         setup.event_index = (bits & kEventIndex) != 0;
+        setup.in_order = (bits & kInOrder) != 0;
         setup.ordering = (bits & kPlatform) != 0 ? arch::Ordering::platform : arch::Ordering::processors;
         ring.attach(Memory{memory.bytes.data(), kSize}, slots, nullptr, {}, setup);
         const auto registers = reinterpret_cast<std::uintptr_t>(&probe_registers);
