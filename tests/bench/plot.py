@@ -36,12 +36,10 @@ STYLE = """
 
 
 def short(value):
-    if value >= 1e9:
-        return f"{value / 1e9:.2g} G"
-    if value >= 1e6:
-        return f"{value / 1e6:.2g} M"
-    if value >= 1e4:
-        return f"{value / 1e3:.3g} k"
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e4)):
+        if value >= size:
+            scaled = value / (1e3 if unit == "k" else size)
+            return f"{scaled:.0f} {unit}" if scaled >= 10 else f"{scaled:.1f} {unit}"
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
@@ -77,8 +75,10 @@ def draw(results):
         for kind, value, offset in (("value", entry["value"], 0), ("peer", entry["peer_value"], BAR + 2)):
             if value:
                 end = at(value)
+                # The goal's mark is not to cross the number.
+                text = max(end, at(entry["goal"])) if kind == "value" and entry["goal"] and at(entry["goal"]) < end + 40 else end
                 out.append(f'<rect class="{kind}" x="{LEFT}" y="{y + offset}" width="{max(1.0, end - LEFT):.1f}" height="{BAR}"/>'
-                           f'<text class="small" x="{end + 6:.1f}" y="{y + offset + 9}">{short(value)}</text>')
+                           f'<text class="small" x="{text + 6:.1f}" y="{y + offset + 9}">{short(value)}</text>')
         if entry["goal"]:
             place = at(entry["goal"])
             out.append(f'<line class="goal" x1="{place:.1f}" y1="{y - 3}" x2="{place:.1f}" y2="{y + BAR + 2}"/>')
