@@ -99,9 +99,11 @@ def fuzz(folder, target, seconds):
 
 
 def plant(folder, number, target, seconds):
-    place = folder / "planted"
-    place.mkdir(parents=True, exist_ok=True)
-    made = run([folder / target, SEEDS / target, f"-artifact_prefix={place}/", f"-max_total_time={seconds}", "-timeout=5", "-max_len=2048", "-detect_leaks=0"],
+    place = folder / "planted" / f"{target}-{number}"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir(parents=True)
+    # What is new goes to the first folder: never to the seeds.
+    made = run([folder / target, place, SEEDS / target, f"-artifact_prefix={place}/", f"-max_total_time={seconds}", "-timeout=5", "-max_len=2048", "-detect_leaks=0"],
                env={**os.environ, "RINGSIDE_MUTANT": str(number)})
     text = made.stdout + made.stderr
     why = re.search(r"VIOLATED: (.*)|SUMMARY: (.*)|(runtime error: .*)", text)
