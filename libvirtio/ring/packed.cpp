@@ -98,7 +98,6 @@ void PackedRing::put_chain(std::span<const Segment> readable, std::span<const Se
     const PackedPlace end = end_;
     PackedPlace at = next_;
     std::uint16_t flags = available_flags_;
-    std::uint16_t spare = spare_;
     std::size_t left = readable.size() + writable.size();
     bool first = true;
     const auto put_all = [&](std::span<const Segment> segments, std::uint16_t write) __attribute__((always_inline)) {
@@ -108,8 +107,8 @@ void PackedRing::put_chain(std::span<const Segment> readable, std::span<const Se
             if (!first) {
                 if constexpr (spares) {
                     std::uint16_t& parked = slot_at(at).next;
-                    slots_[parked].count = spare;
-                    spare = parked;
+                    slots_[parked].count = spare_;
+                    spare_ = parked;
                     parked = kNone;
                 }
                 memory.store_flags(at, its);
@@ -128,7 +127,6 @@ void PackedRing::put_chain(std::span<const Segment> readable, std::span<const Se
     put_all(writable, descriptor_flag::kWrite);
     next_ = at;
     available_flags_ = flags;
-    spare_ = spare;
 }
 
 // The id of a request that begins where the ring has come to, and that takes `slots` of it.

@@ -110,7 +110,7 @@ void FakeDevice::packed_use(Queue& queue, std::uint32_t id, std::uint32_t writte
     const auto place = std::find(queue.order.begin(), queue.order.end(), static_cast<std::uint16_t>(id));
     if (place == queue.order.end()) {
         slots = 1;
-        queue.lied = queue.wrecked = true; // until it is reset
+        queue.lied = queue.wrecked = true;  // until it is reset
     } else if (accepted.has(kBitInOrder)) { // all up to this one
         std::for_each(queue.order.begin(), place + 1, release);
         queue.order.erase(queue.order.begin(), place + 1);
