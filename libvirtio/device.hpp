@@ -139,7 +139,7 @@ private:
     std::uint32_t queue_count_ = 0;
     Event event_;
     std::atomic<std::uint32_t> config_changed_{0}; // a whole word: an exchange of a byte is a library call on riscv64
-    std::atomic<bool> listening_{false}; // interrupts before run() and after stop() are dropped
+    std::atomic<bool> listening_{false};           // interrupts before run() and after stop() are dropped
     std::atomic<std::uint64_t> interrupts_{0};
     std::atomic<std::uint64_t> spurious_{0};
     std::uint64_t rescues_ = 0;

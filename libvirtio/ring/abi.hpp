@@ -80,7 +80,7 @@ namespace packed_event {
 inline constexpr std::uint16_t kEnable = 0;
 inline constexpr std::uint16_t kDisable = 1;
 inline constexpr std::uint16_t kDescriptor = 2; // at `position`; only with EVENT_IDX
-inline constexpr std::uint16_t kFlags = 3; // the other bits are reserved
+inline constexpr std::uint16_t kFlags = 3;      // the other bits are reserved
 inline constexpr std::uint16_t kWrap = 1u << 15;
 } // namespace packed_event
 

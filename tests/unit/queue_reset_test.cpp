@@ -62,7 +62,8 @@ TEST_CASE("one queue is reset and re-enabled while the other runs (RESET-002, RE
     CHECK_FALSE(bench.driver.needs_reset()); // an empty place among the queues is no fault
     static_cast<void>(bench.driver.event().take());
     const std::uint64_t deadline = bench.platform.clock_ns + 2 * Device::kWatchdogNs;
-    while (bench.driver.wait(deadline)) {}
+    while (bench.driver.wait(deadline)) {
+    }
     CHECK(bench.driver.watchdog_rescues() == 0);
 
     // A smaller one in its place; kicks reach the device at once.
