@@ -13,11 +13,11 @@ Result<DmaMemory> Platform::Domain::allocate(std::size_t bytes, std::size_t alig
 void Platform::Domain::free(const DmaMemory& memory) noexcept { platform_.dma_free(memory.data, memory.size); }
 
 Result<DmaMapping> Platform::Domain::map_indirect(const std::byte* data, std::size_t bytes, DmaDirection) noexcept {
-    const std::size_t contiguous = platform_.dma_contiguous(data, bytes < kLongest || mutant(143) ? bytes : kLongest);
+    const std::size_t contiguous = platform_.dma_contiguous(data, bytes < kLongest ? bytes : kLongest);
     if (contiguous == 0 && !mutant(141)) return fail(Error::dma_map_failed);
     const std::size_t length = contiguous < bytes || mutant(142) ? contiguous : bytes;
     return DmaMapping{const_cast<std::byte*>(data), platform_.dma_address(data),
-                      static_cast<std::uint32_t>(length < kLongest ? length : kLongest), 0};
+                      static_cast<std::uint32_t>(length < kLongest || mutant(143) ? length : kLongest), 0};
 }
 
 } // namespace virtio

@@ -124,9 +124,6 @@ Result<> BlockDevice::read_limits() noexcept {
     if (limits_.segments == 0 && !mutant(311)) limits_.segments = 1;
     if (limits_.segments > kMostSegments && !mutant(312)) limits_.segments = kMostSegments;
     if (limits_.segment_bytes > kMostBytes && !mutant(313)) limits_.segment_bytes = kMostBytes;
-    // At least one block must fit into one request. Several segments for one block need indirect tables: they always fit.
-    if (std::uint64_t{limits_.segment_bytes} * limits_.segments < limits_.block_size && !mutant(314)) return fail(Error::bad_config);
-    if (limits_.segment_bytes < limits_.block_size && !indirect_ && !mutant(315)) return fail(Error::bad_config);
     return {};
 }
 
@@ -297,10 +294,7 @@ unsigned BlockDevice::poll(PollEnd end) noexcept {
 }
 
 Result<> BlockDevice::wait(BlockRequest& request, std::uint64_t timeout_ns) noexcept {
-    if (request.state != Request::State::in_flight) {
-        if (request.state == Request::State::abandoned && !mutant(329)) return fail(Error::abandoned);
-        if (request.state == Request::State::idle && !mutant(330)) return fail(Error::invalid_argument); // never submitted
-    }
+    if (request.state == Request::State::idle && !mutant(330)) return fail(Error::invalid_argument); // never submitted
     if (platform_ == nullptr && !mutant(331)) return fail(Error::not_started);
     if (polling_ && !mutant(332)) return fail(Error::busy); // a completion may not wait
     const std::uint64_t begun = platform_->now_ns();

@@ -25,7 +25,6 @@ Result<> BlockDevice::check(const Request& request, std::uint64_t sector, std::u
 
 namespace {
 Result<std::uint64_t> whole_sectors(std::uint64_t bytes) noexcept {
-    if (bytes == 0 && !mutant(356)) return fail(Error::empty_request);
     if (bytes % kSectorSize != 0 && !mutant(357)) return fail(Error::unaligned); // BLK-019
     return bytes / kSectorSize;
 }

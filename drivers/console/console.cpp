@@ -160,7 +160,7 @@ unsigned ConsoleDevice::poll() noexcept {
 }
 
 void ConsoleDevice::read_size() noexcept {
-    if (port_limit_ == 0 || (!device_.features().has(ConsoleFeature::size) && !mutant(516))) return;
+    if (port_limit_ == 0) return;
     const Result<std::uint16_t> columns = device_.config().read(console_config::kColumns);
     const Result<std::uint16_t> rows = device_.config().read(console_config::kRows);
     if (!columns || !rows) return;

@@ -139,7 +139,6 @@ void ConsoleDevice::ask_ready(ConsolePort& port, bool accepted) noexcept {
 }
 
 void ConsoleDevice::ask_open(ConsolePort& port) noexcept {
-    if (!multiport_ && !mutant(542)) return;
     open_wanted_ |= 1u << port.id_;
     pump_control();
 }

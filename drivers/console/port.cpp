@@ -135,7 +135,6 @@ void ConsolePort::free_memory(DmaMemory& memory, std::span<const Slot> slots) no
 }
 
 void ConsolePort::forget() noexcept {
-    if (owner_ == nullptr && !mutant(563)) return;
     if (large_ != nullptr) end_large(Error::abandoned); // a confirmed reset ended it before
     const bool was_present = present_;
     ++incarnation_;
@@ -195,7 +194,6 @@ bool ConsolePort::collect() noexcept {
 }
 
 std::size_t ConsolePort::take(std::span<std::byte> into) noexcept {
-    if (!present_ && !mutant(568)) return 0;
     if (filled_count_ == 0 && collect()) owner_->device_.event().mark(Device::queue_bit(receive_.index()));
     std::size_t done = 0;
     bool lent = false;

@@ -6,8 +6,8 @@
 namespace virtio {
 
 inline void NetDevice::post(ReceiveSlot& slot) noexcept {
-    // Without a sound queue the slot stays with us: recover() posts it.
-    if ((fault_ == Error::none || mutant(430)) && !receive_.add_fixed_quickly(static_cast<std::uint16_t>(slot.index), slot)) [[unlikely]]
+    // A queue that is not sound refuses, and the slot stays with us: recover() posts it.
+    if (!receive_.add_fixed_quickly(static_cast<std::uint16_t>(slot.index), slot)) [[unlikely]]
         post_otherwise(slot);
 }
 

@@ -190,7 +190,6 @@ Result<> NetDevice::transmit_otherwise(const NetTransmit& frame) noexcept {
         if (fragment.size() > longest_frame_ && !mutant(467)) return fail(Error::frame_too_long);
         length += fragment.size();
     }
-    if (frame.fragments.size() > kMostSegments && !mutant(468)) return fail(Error::too_many_segments);
     if (const Error bad = check(length, frame.checksum); bad != Error::none && !mutant(469)) [[unlikely]]
         return fail(bad);
     reclaim_if_short();

@@ -185,8 +185,7 @@ Result<std::uint16_t> PciTransport::connect_messages(std::uint16_t wanted, const
     const std::uint32_t where = function_.read(at(kMsixTable), 4);
     const PciStructure structure{static_cast<std::uint8_t>(where & 7), where & ~7u, std::uint32_t{entries} * kMsixEntry};
     const Result<PciBar> bar = function_.bar(structure.bar);
-    if (!bar || (bar->port && !mutant(246)) || (structure.length > bar->size && !mutant(247)) ||
-        (structure.offset > bar->size - structure.length && !mutant(248)))
+    if (!bar || (structure.length > bar->size && !mutant(247)) || (structure.offset > bar->size - structure.length && !mutant(248)))
         return fail(Error::interrupt_unavailable);
     const Result<std::uintptr_t> table = map(structure);
     if (!table) return fail(Error::interrupt_unavailable);

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "drivers/blk/blk.hpp"
+#include "tests/unit/support/crooked_domain.hpp"
 #include "tests/unit/support/disk_model.hpp"
 
 using namespace virtio;
@@ -762,19 +763,22 @@ TEST_CASE("blk: B35, BLK-014: capacity changes are followed, torn reads are not"
 }
 
 TEST_CASE("blk: a disk that shrinks under a resumed request") {
-    Rig rig({.size_max = 512, .seg_max = 1});
-    rig.disk.automatic = false;
-    Bytes data(8 * 512);
-    BlockRequest request;
-    REQUIRE(rig.driver.read(request, 100, data));
-    rig.driver.kick();
-    rig.disk.collect();
-    rig.disk.set_capacity(103);
-    rig.disk.device.config_changed();
-    rig.driver.poll();
-    rig.disk.automatic = true;
-    rig.disk.serve();
-    CHECK(rig.driver.wait(request).error() == Error::out_of_range);
+    for (const std::uint64_t capacity : {103u, 50u}) { // into the rest, to before it
+        Rig rig({.size_max = 512, .seg_max = 1});
+        rig.disk.automatic = false;
+        Bytes data(8 * 512);
+        BlockRequest request;
+        REQUIRE(rig.driver.read(request, 100, data));
+        rig.driver.kick();
+        rig.disk.collect();
+        rig.disk.set_capacity(capacity);
+        rig.disk.device.config_changed();
+        rig.driver.poll();
+        rig.disk.automatic = true;
+        rig.disk.serve();
+        CHECK(rig.driver.wait(request).error() == Error::out_of_range);
+        CHECK(rig.disk.seen.size() == 1); // nothing more was sent
+    }
 }
 
 TEST_CASE("blk: completions may submit, but not wait or stop") {
@@ -811,6 +815,7 @@ TEST_CASE("blk: completions may submit, but not wait or stop") {
     CHECK(request.named == 0);
     CHECK(rig.driver.id().size() != 0);
     CHECK(rig.driver.counters().reads == 50);
+    CHECK(rig.driver.counters().resets == 0);
     CHECK(rig.driver.counters().others == 1); // the name was asked for once, and outside
 }
 
@@ -1118,52 +1123,17 @@ TEST_CASE("blk: a deadline beyond the end of time is none, and one that has pass
     rig.disk.automatic = true;
 }
 
-namespace {
-/// A domain that gives other lengths than it was asked for.
-struct CrookedDomain final : DmaDomain {
-    explicit CrookedDomain(fake::HostPlatform& host) noexcept : host_(host) {}
-    Result<DmaMemory> allocate(std::size_t bytes, std::size_t alignment) noexcept override {
-        auto* memory = static_cast<std::byte*>(host_.dma_allocate(bytes, alignment));
-        if (memory == nullptr) return fail(Error::out_of_memory);
-        return DmaMemory{memory, bytes, host_.dma_address(memory)};
-    }
-    void free(const DmaMemory& memory) noexcept override { host_.dma_free(memory.data, memory.size); }
-    Result<DmaMapping> map_indirect(const std::byte* data, std::size_t bytes, DmaDirection) noexcept override {
-        ++maps;
-        const std::size_t length = lengths != nullptr ? lengths(maps, bytes) : bytes;
-        return DmaMapping{const_cast<std::byte*>(data), host_.dma_address(data), static_cast<std::uint32_t>(length), 0};
-    }
-    void unmap_indirect(const DmaMapping&, DmaDirection) noexcept override { ++unmaps; }
-
-    fake::HostPlatform& host_;
-    std::size_t (*lengths)(unsigned map, std::size_t bytes) = nullptr;
-    unsigned maps = 0, unmaps = 0;
-};
-struct CrookedPlatform final : Platform {
-    explicit CrookedPlatform(fake::HostPlatform& host) : host_(host), domain(host) {}
-    void* dma_allocate(std::size_t bytes, std::size_t alignment) noexcept override { return host_.dma_allocate(bytes, alignment); }
-    void dma_free(void* memory, std::size_t bytes) noexcept override { host_.dma_free(memory, bytes); }
-    DmaAddress dma_address(const void* memory) noexcept override { return host_.dma_address(memory); }
-    std::uint64_t now_ns() noexcept override { return host_.now_ns(); }
-    Result<DmaDomain*> dma_domain(const DeviceIdentity&, bool) noexcept override {
-        host_.firewall.open();
-        return &domain;
-    }
-    fake::HostPlatform& host_;
-    CrookedDomain domain;
-};
-} // namespace
-
 TEST_CASE("blk: a platform that maps nothing or too much is not believed; less the second time is an error; every mapping is ended") {
     Disk disk({});
-    CrookedPlatform platform{disk.platform};
+    fake::CrookedPlatform platform{disk.platform};
     BlockDevice driver;
     REQUIRE(driver.start(platform, disk.device));
     Bytes data(8192);
     BlockRequest request;
     const std::array<std::span<std::byte>, 1> list{std::span(data).first(4096)};
     for (const auto lengths :
-         {+[](unsigned, std::size_t) { return std::size_t{0}; }, +[](unsigned, std::size_t bytes) { return bytes + 512; }}) {
+         {+[](unsigned, std::size_t) { return std::size_t{0}; }, +[](unsigned, std::size_t bytes) { return bytes + 512; },
+          +[](unsigned map, std::size_t) { return map % 2 == 1 ? std::size_t{512} : std::size_t{0}; }}) {
         platform.domain.lengths = lengths;
         platform.domain.maps = platform.domain.unmaps = 0;
         std::fill(data.begin(), data.end(), std::byte{0});
@@ -1213,4 +1183,61 @@ TEST_CASE("blk: the rest of a request is not sent to a device that asked for a r
     CHECK(request.done());
     CHECK(request.error == Error::needs_reset);
     CHECK(rig.driver.recover());
+}
+
+TEST_CASE("blk: operations of no segments are no operations; limits beyond the driver's and the queue's are cut") {
+    for (const std::size_t at : {40u, 52u}) {
+        Disk disk({});
+        disk.device.config[at] = 0;
+        BlockDevice driver;
+        REQUIRE(driver.start(disk.port(), disk.device));
+        BlockRequest request;
+        CHECK((driver.limits().discard_sectors == 0) == (at == 40));
+        CHECK((driver.limits().write_zeroes_sectors == 0) == (at == 52));
+        const Result<> sent = at == 40 ? driver.discard(request, 0, 8) : driver.write_zeroes(request, 0, 8);
+        REQUIRE_FALSE(sent);
+        CHECK(sent.error() == Error::unsupported_request);
+        CHECK(driver.stop());
+    }
+    Rig endless({.size_max = 0xffff'ffff});
+    CHECK(endless.driver.limits().segment_bytes == BlockDevice::kMostBytes);
+    Rig small({.queue_size = 8});
+    CHECK(small.driver.limits().segments == 6);
+}
+
+TEST_CASE("blk: a list of pieces is not written to a disk that is read only") {
+    Rig rig({.features = {5, 28, 29, 32}});
+    Bytes data(512);
+    BlockRequest request;
+    const std::array<std::span<const std::byte>, 1> list{std::span<const std::byte>(data)};
+    const Result<> sent = rig.driver.write(request, 0, list);
+    REQUIRE_FALSE(sent);
+    CHECK(sent.error() == Error::read_only);
+    CHECK(rig.disk.seen.empty());
+}
+
+TEST_CASE("blk: an answer that was written but not announced is none when a reset comes") {
+    for (const bool direct : {false, true}) {
+        Rig rig({.direct = direct});
+        rig.disk.automatic = false;
+        Bytes data(512);
+        BlockRequest request;
+        REQUIRE(rig.driver.read(request, 0, data));
+        rig.driver.kick();
+        rig.disk.collect();
+        rig.disk.execute(rig.disk.pending.front()); // the status byte says that all is well
+        REQUIRE(rig.driver.stop());
+        CHECK(request.done());
+        CHECK(request.error == Error::device_reset);
+    }
+}
+
+TEST_CASE("blk: a device that asked for a reset is not asked for its name") {
+    Rig rig;
+    rig.disk.device.needs_reset();
+    rig.driver.poll();
+    REQUIRE(rig.driver.failed());
+    CHECK(rig.driver.id().empty());
+    CHECK(rig.driver.counters().others == 0);
+    CHECK(rig.driver.counters().resets == 0);
 }

@@ -413,3 +413,54 @@ TEST_CASE("without interrupts a configuration that stands still announces nothin
     CHECK_FALSE(bench.driver.take_config_change());
     CHECK(bench.driver.stop());
 }
+
+TEST_CASE("vectors that the device refuses: for its configuration it is the line then, for a queue an error (B26)") {
+    Bench bench;
+    bench.device.refuse_vector = 0;
+    REQUIRE(bench.start());
+    CHECK(bench.driver.interrupt_mode() == InterruptMode::line);
+    CHECK(bench.driver.stop());
+
+    Bench late{{.messages = 1}};
+    REQUIRE(late.driver.begin(late.platform, late.device, 4));
+    REQUIRE(late.driver.negotiate({}, {}));
+    late.driver.connect_interrupts(1);
+    late.device.refuse_vector = 0;
+    const Result<> added = late.driver.add_queue(0, late.first, {});
+    REQUIRE_FALSE(added);
+    CHECK(added.error() == Error::interrupt_unavailable);
+    late.driver.abort();
+    CHECK(late.platform.live.empty());
+}
+
+TEST_CASE("a queue's own message before the device runs, and one of a queue that stands elsewhere in the list (B25)") {
+    Bench bench;
+    REQUIRE(bench.driver.begin(bench.platform, bench.device, 4));
+    REQUIRE(bench.driver.negotiate({}, {}));
+    bench.driver.connect_interrupts(2);
+    REQUIRE(bench.driver.add_queue(1, bench.second, {}));
+    REQUIRE(bench.driver.add_queue(0, bench.first, {}));
+    REQUIRE(bench.driver.interrupt_mode() == InterruptMode::message_per_queue);
+    bench.device.interrupt_queue(0);
+    bench.device.interrupt_queue(1);
+    CHECK_FALSE(bench.driver.event().pending());
+    CHECK(bench.driver.interrupts() == 0);
+    REQUIRE(bench.driver.run());
+    bench.device.interrupt_queue(1);
+    CHECK(bench.driver.event().take() == Device::queue_bit(1));
+    CHECK(bench.first.poll(1) + bench.second.poll(1) == 0);
+    CHECK(bench.second.counters().interrupts == 1);
+    CHECK(bench.first.counters().interrupts == 0);
+    CHECK(bench.driver.stop());
+
+    Bench ordered; // in the order of their numbers: the short way
+    REQUIRE(ordered.driver.begin(ordered.platform, ordered.device, 4));
+    REQUIRE(ordered.driver.negotiate({}, {}));
+    ordered.driver.connect_interrupts(1);
+    REQUIRE(ordered.driver.add_queue(0, ordered.first, {}));
+    ordered.device.interrupt_queue(0);
+    CHECK_FALSE(ordered.driver.event().pending());
+    CHECK(ordered.driver.interrupts() == 0);
+    REQUIRE(ordered.driver.run());
+    CHECK(ordered.driver.stop());
+}

@@ -131,6 +131,7 @@ TEST_CASE("entropy: trap 20: memory of an unconfirmed reset stays the device's; 
     const std::array<std::uint8_t, 64> late{};
     chain->write(0, late.data(), late.size()); // AddressSanitizer would see freed memory
     CHECK_FALSE(rig.platform.live.empty());
+    CHECK(rig.platform.firewall.admits(chain->writable[0].data, 64, fake::Firewall::Access::write));
     CHECK(rig.driver.read(out, 1000).error() == Error::reset_timeout);
     for (const auto& [memory, bytes] : rig.platform.live) std::free(memory);
     rig.platform.live.clear();
@@ -199,4 +200,12 @@ TEST_CASE("entropy: a late answer goes no further than the buffer that it meets"
     CHECK(rig.driver.read(std::span(out).first(8), 5'000'000) == 8);
     CHECK(out[7] == std::byte{1});
     CHECK(out[8] == std::byte{0});
+}
+
+TEST_CASE("entropy: a change of the configuration that comes with the end is nobody's work") {
+    Rig rig;
+    REQUIRE(rig.driver.start(rig.platform, rig.device));
+    rig.device.config_changed();
+    CHECK(rig.driver.stop());
+    CHECK(rig.driver.poll() == 0);
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "tests/unit/support/crooked_domain.hpp"
 #include "tests/unit/support/lan.hpp"
 
 using namespace virtio;
@@ -1024,4 +1025,141 @@ TEST_CASE("buffers of an earlier life that are still lent stay where they are: n
     CHECK(lan.start().error() == Error::busy); // the device may still write there
     lan.recycle_last();
     REQUIRE(lan.start());
+}
+
+namespace {
+/// The host's platform with another domain, or another platform with the host's domain.
+struct Relay final : Platform {
+    Relay(fake::HostPlatform& host, DmaDomain& domain) : host_(host), domain_(&domain) {}
+    void* dma_allocate(std::size_t bytes, std::size_t alignment) noexcept override { return host_.dma_allocate(bytes, alignment); }
+    void dma_free(void* memory, std::size_t bytes) noexcept override { host_.dma_free(memory, bytes); }
+    DmaAddress dma_address(const void* memory) noexcept override { return host_.dma_address(memory); }
+    std::uint64_t now_ns() noexcept override { return host_.now_ns(); }
+    Result<DmaDomain*> dma_domain(const DeviceIdentity&, bool) noexcept override { return domain_; }
+    fake::HostPlatform& host_;
+    DmaDomain* domain_;
+};
+} // namespace
+
+TEST_CASE("buffers that are still lent are not taken over by another platform, another domain, or a start that needs more of them") {
+    Lan lan;
+    lan.device.firewall = nullptr;
+    fake::CrookedPlatform first{lan.platform}, second{lan.platform};
+    Relay relay{lan.platform, first.domain}, other{lan.platform, first.domain};
+    lan.options.receive_queue = 4;
+    REQUIRE(lan.card.start(relay, lan.device, lan.options));
+    lan.hold = true;
+    REQUIRE(lan.deliver(frame(500)));
+    lan.card.poll();
+    REQUIRE(lan.card.stop());
+    CHECK(lan.card.start(other, lan.device, lan.options).error() == Error::busy);
+    relay.domain_ = &second.domain;
+    CHECK(lan.card.start(relay, lan.device, lan.options).error() == Error::busy);
+    relay.domain_ = &first.domain;
+    lan.options.receive_queue = 64;
+    CHECK(lan.card.start(relay, lan.device, lan.options).error() == Error::busy);
+    lan.options.receive_queue = 4;
+    REQUIRE(lan.card.start(relay, lan.device, lan.options));
+    lan.recycle_last();
+    CHECK(lan.card.stop());
+    CHECK(lan.platform.live.empty());
+}
+
+TEST_CASE("a device that asked for a reset is left alone until it was recovered") {
+    Lan lan;
+    REQUIRE(lan.start());
+    lan.hold = true;
+    REQUIRE(lan.deliver(frame(60)));
+    lan.card.poll();
+    for (std::uintptr_t i = 1; i <= 4; ++i) REQUIRE(lan.send(frame(60), i));
+    lan.card.flush();
+    const auto sent = lan.drain(false);
+    REQUIRE(sent.size() == 4);
+    REQUIRE(lan.send(frame(60), 5)); // not flushed
+    lan.device.needs_reset();
+    const unsigned kicks = lan.device.queues[kTx].kicks;
+    const std::uint32_t posted = lan.card.posted();
+    lan.device.want_kicks(kTx, true);
+    lan.card.poll();
+    CHECK(lan.card.state() == Error::needs_reset);
+    const unsigned after = lan.device.queues[kTx].kicks;
+    CHECK(after <= kicks + 1); // what was queued may have gone with the poll that found out
+    REQUIRE(lan.device.queues[kTx].enabled);
+    for (const auto& one : sent) lan.device.use(kTx, one.chain, 0);
+    CHECK(lan.card.poll() == 0);
+    CHECK(lan.transmitted.empty());
+    lan.recycle_last();
+    CHECK(lan.card.posted() == posted); // it stays with us
+    struct Waiter : RoomWaiter {
+        unsigned calls = 0;
+    } waiter;
+    waiter.on_room = [](RoomWaiter& its) noexcept { ++static_cast<Waiter&>(its).calls; };
+    lan.card.when_room(waiter);
+    CHECK(waiter.calls == 1);
+    lan.card.flush();
+    CHECK(lan.device.queues[kTx].kicks == after);
+    REQUIRE(lan.card.recover());
+    CHECK(lan.transmitted.size() == 5);
+    CHECK(lan.card.counters().transmit_ended == 5);
+    CHECK(lan.card.counters().received_dropped() == 0); // buffers that a reset ends are no frames
+    CHECK(lan.card.posted() == 64);
+}
+
+TEST_CASE("one bad count of buffers costs one frame, not those behind it") {
+    for (const std::uint16_t count : {std::uint16_t{0}, std::uint16_t{65}, std::uint16_t{0xffff}}) {
+        Lan lan{with(usual(), NetFeature::mrg_rxbuf)};
+        REQUIRE(lan.start());
+        Header header;
+        header.buffers = count;
+        REQUIRE(lan.deliver(frame(60), header, false));
+        REQUIRE(lan.deliver(frame(70)));
+        lan.card.poll();
+        CHECK(lan.card.counters().dropped_buffer_count == 1);
+        CHECK(lan.received.size() == 1);
+    }
+}
+
+TEST_CASE("a first buffer that is said to be more than full drops the frame") {
+    Lan lan{with(with(usual(), NetFeature::mrg_rxbuf), NetFeature::mtu), config(9000)};
+    REQUIRE(lan.start());
+    const auto first = lan.device.take(kRx);
+    const auto second = lan.device.take(kRx);
+    REQUIRE((first && second));
+    Header header;
+    header.buffers = 2;
+    first->write(0, header.wire().data(), 12);
+    lan.device.use_batch(kRx, {{first->head, static_cast<std::uint32_t>(first->writable_bytes() + 1)}, {second->head, 100}});
+    lan.card.poll();
+    CHECK(lan.card.counters().dropped_length == 1);
+    CHECK(lan.received.empty());
+}
+
+TEST_CASE("a reset that is never confirmed: what is being sent stays readable (B37, R16)") {
+    Lan lan;
+    REQUIRE(lan.start());
+    REQUIRE(lan.card.transmit(as_bytes(frame(60))));
+    lan.card.flush();
+    const auto sent = lan.drain(false);
+    REQUIRE(sent.size() == 1);
+    lan.device.reset_reads = ~std::uint64_t{0};
+    CHECK(lan.card.stop().error() == Error::reset_timeout);
+    for (const auto& part : sent[0].chain.readable)
+        CHECK(lan.platform.firewall.admits(part.data, part.length, fake::Firewall::Access::read));
+}
+
+TEST_CASE("a platform that maps nothing or too much of a frame is not believed") {
+    Lan lan;
+    fake::CrookedPlatform platform{lan.platform};
+    REQUIRE(lan.card.start(platform, lan.device, lan.options));
+    for (const auto lengths :
+         {+[](unsigned, std::size_t) { return std::size_t{0}; }, +[](unsigned, std::size_t bytes) { return bytes + 1; }}) {
+        platform.domain.lengths = lengths;
+        platform.domain.maps = platform.domain.unmaps = 0;
+        const Result<> sent = lan.send(frame(100), 1);
+        REQUIRE_FALSE(sent);
+        CHECK(sent.error() == Error::dma_map_failed);
+        CHECK(platform.domain.maps == platform.domain.unmaps);
+    }
+    CHECK(lan.card.transmit_queue().room() == 64);
+    CHECK(lan.card.stop());
 }
