@@ -29,6 +29,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 GOAL = 0.98
 LEAST_SECONDS = 3  # of processor time; a process gets five times what its test cases take without a mutant, and never less than this
 BATCH = 40         # test cases per process
+UNDEFINED = "undefined behaviour"  # a survivor for such a reason may die under a sanitizer
 
 Outcome = collections.namedtuple("Outcome", "how test seconds")
 Case = collections.namedtuple("Case", "program seconds asked")
@@ -121,7 +122,9 @@ def judge(number, outcome, described, reason, table):
         return [] if reason else [f"mutant {number} lives and survivors.tsv gives no reason"]
     if table:
         print(f"{number:4} {outcome.how:8} {place}: {guards}: {outcome.test} ({outcome.seconds:.1f} s)", flush=True)
-    return [f"mutant {number} is killed by \"{outcome.test}\": take it off survivors.tsv"] if reason else []
+    if reason and not reason.startswith(UNDEFINED):
+        return [f"mutant {number} is killed by \"{outcome.test}\": take it off survivors.tsv"]
+    return []
 
 
 def record(killers, found):

@@ -205,3 +205,14 @@ TEST_CASE("thousands of loans in any order: no granule is lent twice, none is lo
     for (const Loan& loan : loans) pool.domain.unmap(loan.mapping, DmaDirection::to_device);
     CHECK(pool.free_granules() == before);
 }
+
+TEST_CASE("without a pool, or for nothing, no room is looked for") {
+    BounceDomain none;
+    std::byte byte{};
+    REQUIRE_FALSE(none.map(&byte, 1, DmaDirection::to_device));
+    REQUIRE_FALSE(none.allocate(64, 64));
+    CHECK(none.statistics().refused == 0);
+    Pool pool;
+    REQUIRE_FALSE(pool.domain.map(&byte, 0, DmaDirection::to_device));
+    CHECK(pool.domain.statistics().refused == 0);
+}

@@ -1083,7 +1083,7 @@ TEST_CASE("a device that asked for a reset is left alone until it was recovered"
     lan.card.poll();
     CHECK(lan.card.state() == Error::needs_reset);
     const unsigned after = lan.device.queues[kTx].kicks;
-    CHECK(after <= kicks + 1); // what was queued may have gone with the poll that found out
+    CHECK(after == kicks); // not even what was queued
     REQUIRE(lan.device.queues[kTx].enabled);
     for (const auto& one : sent) lan.device.use(kTx, one.chain, 0);
     CHECK(lan.card.poll() == 0);
@@ -1151,8 +1151,8 @@ TEST_CASE("a platform that maps nothing or too much of a frame is not believed")
     Lan lan;
     fake::CrookedPlatform platform{lan.platform};
     REQUIRE(lan.card.start(platform, lan.device, lan.options));
-    for (const auto lengths :
-         {+[](unsigned, std::size_t) { return std::size_t{0}; }, +[](unsigned, std::size_t bytes) { return bytes + 1; }}) {
+    for (const auto lengths : {+[](unsigned, std::size_t) { return std::size_t{0}; },
+                               +[](unsigned map, std::size_t bytes) { return map == 1 ? bytes + 1 : std::size_t{100}; }}) {
         platform.domain.lengths = lengths;
         platform.domain.maps = platform.domain.unmaps = 0;
         const Result<> sent = lan.send(frame(100), 1);
