@@ -36,6 +36,7 @@ int check() {
     return wrong.empty() ? 0 : 1;
 }
 
+#ifdef CALLGRIND_DUMP_STATS_AT
 bool run(Rig& rig, unsigned batch, unsigned operations) {
     for (unsigned done = 0; done < operations; done += batch)
         if (!rig.submit(batch) || rig.serve() != batch || rig.collect(batch) != batch) return false;
@@ -43,7 +44,6 @@ bool run(Rig& rig, unsigned batch, unsigned operations) {
 }
 
 int count() {
-#ifdef CALLGRIND_DUMP_STATS_AT
     if (RUNNING_ON_VALGRIND == 0) {
         std::fputs("this counts nothing without callgrind\n", stderr);
         return 2;
@@ -59,11 +59,13 @@ int count() {
     });
     std::printf("operations %u\n", kCounted);
     return good ? 0 : 1;
+}
 #else
+int count() {
     std::fputs("built without <valgrind/callgrind.h>\n", stderr);
     return 2;
-#endif
 }
+#endif
 
 bool pin(unsigned processor) {
     cpu_set_t set;
