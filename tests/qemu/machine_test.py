@@ -355,7 +355,8 @@ def interrupts_as_meant(configuration, agent):
         lines = [name for name, mode in modes.items() if mode == "line"]
         need(len(lines) == 1, f"only the balloon has no messages here, but: {modes}")
     for device in agent.items("devices"):
-        if not device["name"].startswith("balloon"):
+        # A single answer may be there before the driver asks for an interrupt (the entropy device has one request in all).
+        if not device["name"].startswith("balloon") and device["requests"] > 4:
             need(device["irqs"] > 0, f"{device['name']} never interrupted")
 
 
