@@ -69,7 +69,7 @@ public:
     /// Waits until `event` has a bit set or the clock reaches `deadline_ns`; may return early. Default: spin politely, once.
     // (Inline, so that the abstract class's table stands in the port that derives from it, not in the library.)
     virtual void wait(const Event&, std::uint64_t) noexcept { arch::relax(); }
-    /// An interrupt handler or a completion marked an event. Any context; general registers only. Default: nothing.
+    /// An interrupt handler or a completion marked an event: once for each event. Any context; general registers only. Default: nothing.
     virtual void wake() noexcept {}
 
     /// One line of news for people, without a newline.

@@ -1,6 +1,7 @@
 // One virtqueue: ring memory, engine (split or packed, as negotiated), doorbell, suppression and counters behind a small final
-// class, held by value in its driver. One context at a time (the queue's owner). add() many times, publish() once, kick_if_needed() once; poll() is the only
-// reader of the used ring. Between add() and the doorbell's store there is no allocation, lock, virtual call or map call.
+// class, held by value in its driver. One context at a time (the queue's owner). add() many times, publish() once, kick_if_needed()
+// once; poll() is the only reader of the used ring. Between add() and the doorbell's store there is no allocation, lock, virtual
+// call or map call.
 //
 //     queue.add(header_and_data, status, request);         // error::ring_full: ask for when_room()
 //     queue.publish();
@@ -82,8 +83,9 @@ public:
         return count(kind_ == RingKind::packed ? packed_.add_preset(slot, data, device_writes, request)
                                                : split_.add_preset(slot, data, device_writes, request));
     }
-    void preset(std::uint16_t slot, const Segment& first, const Segment& last) noexcept {
-        kind_ == RingKind::packed ? packed_.preset(slot, first, last) : split_.preset(slot, first, last);
+    /// Writes the unchanging parts of a preset slot: `last` has up to 65,534 bytes. Errors: invalid_argument (no such slot, longer).
+    [[nodiscard]] Result<> preset(std::uint16_t slot, const Segment& first, const Segment& last) noexcept {
+        return kind_ == RingKind::packed ? packed_.preset(slot, first, last) : split_.preset(slot, first, last);
     }
     /// 0 where the ring cannot have them (packed or IN_ORDER without INDIRECT_DESC): then add() serves.
     [[nodiscard]] std::uint16_t preset_count() const noexcept {

@@ -167,7 +167,8 @@ Result<> BlockDevice::make_slots() noexcept {
         slot.header = reinterpret_cast<BlockHeader*>(memory_.data + kHeaderStride * i);
         slot.status = reinterpret_cast<std::uint8_t*>(memory_.data + statuses_at_ + i);
         slot.index = i;
-        if (i < preset_count_) queue_.preset(i, header_segment(slot), status_segment(slot));
+        if (i < preset_count_)
+            if (const Result<> set = queue_.preset(i, header_segment(slot), status_segment(slot)); !set) return set;
         give_slot(slot);
     }
     return {};

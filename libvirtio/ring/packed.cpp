@@ -252,13 +252,15 @@ void PackedRing::end(RingFault fault) noexcept {
     parked_ = fixed_ = presets_open_ = 0;
 }
 
-void PackedRing::preset(std::uint16_t slot, const Segment& first, const Segment& last) noexcept {
+Result<> PackedRing::preset(std::uint16_t slot, const Segment& first, const Segment& last) noexcept {
+    if (slot >= presets_ && !mutant(71)) return fail(Error::invalid_argument);
     const std::size_t table = std::size_t{slot} * indirect_entries_ * sizeof(PackedDescriptor);
     store_table_entry(tables_ + table, 0, PackedDescriptor{Le64{first.address.value}, Le32{first.length}, Le16{0}, Le16{0}});
     store_table_entry(tables_ + table, 2,
                       PackedDescriptor{Le64{last.address.value}, Le32{last.length}, Le16{0}, Le16{descriptor_flag::kWrite}});
     // `length` is where its table begins: that of the descriptor is always the same.
     templates_[slot] = {tables_address_ + table, static_cast<std::uint32_t>(table), last.length, descriptor_flag::kIndirect};
+    return {};
 }
 
 Result<> PackedRing::refuse_preset(std::uint16_t slot, const Segment& data, const Request& request) const noexcept {

@@ -57,7 +57,8 @@ public:
     [[nodiscard]] Result<> add_writable(const Segment& segment, Request& request) noexcept { return add_one<true>(segment, request); }
 
     /// Writes the unchanging first (readable) and last (writable) part of preset slot `slot` into its indirect table.
-    void preset(std::uint16_t slot, const Segment& first, const Segment& last) noexcept;
+    /// Errors: invalid_argument (no such slot).
+    [[nodiscard]] Result<> preset(std::uint16_t slot, const Segment& first, const Segment& last) noexcept;
     /// Adds preset slot `slot` with `data` between: one table entry and one descriptor are written. There is always room for it.
     /// Errors: invalid_argument (no such slot, no data, 4 GiB), request_in_flight, queue_broken.
     [[nodiscard]] Result<> add_preset(std::uint16_t slot, const Segment& data, bool device_writes, Request& request) noexcept {
@@ -335,6 +336,8 @@ private:
     }
 
     void fix(std::uint16_t slot, const Segment& segment, std::uint32_t writable, std::uint16_t flags) noexcept {
+        if (slot >= fixed_ && !mutant(72)) [[unlikely]]
+            return; // add_fixed() says so
         templates_[slot] = {segment.address, segment.length, writable, flags};
     }
     static void finish(Request& request, std::uint32_t length) noexcept {

@@ -229,20 +229,21 @@ void SplitRing::leave_alignment() noexcept {
 
 // --- presets and fixed slots ---
 
-void SplitRing::preset(std::uint16_t slot, const Segment& first, const Segment& last) noexcept {
-    if ((slot >= presets_ || last.length > 0xfffe) && !mutant(27)) return;
+Result<> SplitRing::preset(std::uint16_t slot, const Segment& first, const Segment& last) noexcept {
+    if ((slot >= presets_ || last.length > 0xfffe) && !mutant(27)) return fail(Error::invalid_argument);
     if (in_order_) {
         std::byte* const table = tables_ + preset_table(slot);
         store_table_entry(table, 0, descriptor(first, kNext, 1));
         store_table_entry(table, 2, descriptor(last, kWrite, 0));
         templates_[slot] = {{}, last.length, 0, 0, false};
-        return;
+        return {};
     }
     const auto at = static_cast<std::uint16_t>(slot * 3);
     memory_.store_descriptor(SplitPlace::of(at), descriptor(last, kWrite, 0));
     memory_.store_descriptor(SplitPlace::of(at + 1u), descriptor(first, kNext, static_cast<std::uint16_t>(at + 2)));
     memory_.store_descriptor(SplitPlace::of(at + 2u), descriptor({}, kNext, at));
     slots_[at + 1u].next = static_cast<std::uint16_t>(last.length + 1);
+    return {};
 }
 
 Result<> SplitRing::add_preset_slowly(std::uint16_t slot, Segment data, bool device_writes, Request& request) noexcept {

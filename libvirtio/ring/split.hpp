@@ -59,8 +59,8 @@ public:
     }
 
     /// Writes the unchanging first (readable) and last (writable, up to 65,534 bytes) part of preset slot `slot`, which is not in
-    /// flight.
-    void preset(std::uint16_t slot, const Segment& first, const Segment& last) noexcept;
+    /// flight. Errors: invalid_argument (no such slot, a longer last part).
+    [[nodiscard]] Result<> preset(std::uint16_t slot, const Segment& first, const Segment& last) noexcept;
     /// Adds preset slot `slot` with `data` between: one descriptor (or table entry) and one ring entry are written. Errors:
     /// invalid_argument (no such slot, no data, 4 GiB), request_in_flight, queue_broken; with IN_ORDER also ring_full.
     [[nodiscard]] Result<> add_preset(std::uint16_t slot, const Segment& data, bool device_writes, Request& request) noexcept {
@@ -347,6 +347,8 @@ private:
         return finish(request, length, slot);
     }
     void fix(std::uint16_t slot, const Segment& segment, std::uint16_t flags) noexcept {
+        if ((slot >= size_ || !fixed_) && !mutant(2)) [[unlikely]]
+            return; // add_fixed() says so
         if (!in_order_) [[likely]] {
             memory_.store_descriptor(SplitPlace::of(slot), {Le64{segment.address.value}, Le32{segment.length}, Le16{flags}, Le16{0}});
             slots_[slot].writable = (flags != 0 ? segment.length : 0) + 1;

@@ -153,7 +153,7 @@ private:
             setup.first = first;
             static_cast<void>(queue_->enable(setup));
         }
-        for (std::uint16_t slot = 0; slot < ring_.preset_count(); ++slot) ring_.preset(slot, part(slot), part(slot));
+        for (std::uint16_t slot = 0; slot < ring_.preset_count(); ++slot) static_cast<void>(ring_.preset(slot, part(slot), part(slot)));
         for (std::uint16_t slot = 0; setup_.fixed && slot < size_; ++slot) fix(slot);
     }
     Segment part(unsigned number) { return {DmaAddress{payload_ + number % kRequests * kPart}, 1 + input_.below(kPart)}; }

@@ -1,4 +1,5 @@
 // The packed ring engine against a device that walks it with its own code, and against one that lies.
+#include <array>
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -811,7 +812,7 @@ TEST_CASE("packed: preset slots: one table entry and one descriptor per request,
         REQUIRE(bench.queue.preset_count() == 12);
         CHECK(bench.queue.room() == 4);
         for (std::uint16_t slot = 0; slot < 12; ++slot)
-            bench.queue.preset(slot, bench.segment(slot * 16u, 16), bench.segment(1024u + slot, 1));
+            CHECK(bench.queue.preset(slot, bench.segment(slot * 16u, 16), bench.segment(1024u + slot, 1)));
         std::vector<Request>& requests = bench.requests(12);
         std::vector<Request>& general = bench.requests(5);
         Request& late = bench.request();
@@ -951,6 +952,21 @@ TEST_CASE("packed: fixed slots: slot = buffer id, kept in private memory, past t
     }
 }
 
+TEST_CASE("packed: a preset or fixed slot that there is not is not written (R31)") {
+    Bench none{16, kIndirect, {.indirect_entries = 4}};
+    CHECK_FALSE(none.queue.preset(0, none.segment(0, 16), none.segment(16, 1)));
+    none.queue.fix_writable(0, none.segment(0, 16)); // no ring of fixed slots
+    Bench bench{16, kIndirect, {.presets = 3, .indirect_entries = 3}};
+    REQUIRE(bench.queue.preset_count() == 3);
+    for (const std::uint16_t slot : std::array<std::uint16_t, 3>{3, 16, 0xffff})
+        CHECK_FALSE(bench.queue.preset(slot, bench.segment(0, 16), bench.segment(16, 1)));
+    Bench fixed{4, FeatureSet{}, {.fixed = true}};
+    for (const std::uint16_t slot : std::array<std::uint16_t, 2>{4, 0xffff}) {
+        fixed.queue.fix_readable(slot, fixed.segment(0, 16));
+        CHECK(fixed.queue.add_fixed(slot, fixed.request()).error() == Error::invalid_argument);
+    }
+}
+
 TEST_CASE("packed: what is in flight comes back once when the queue is taken back, by whatever way it was lent") {
     for (const FeatureSet& more : {FeatureSet{}, kIndirect, kInOrder, kIndirect | kInOrder}) {
         Bench bench{16, more, {.presets = 3, .indirect_entries = 3}};
@@ -962,7 +978,7 @@ TEST_CASE("packed: what is in flight comes back once when the queue is taken bac
         REQUIRE(bench.add_parts(requests[1], 2));
         REQUIRE(bench.add_parts(requests[2], 3));
         if (bench.queue.preset_count() != 0) {
-            bench.queue.preset(1, bench.segment(0, 16), bench.segment(16, 1));
+            CHECK(bench.queue.preset(1, bench.segment(0, 16), bench.segment(16, 1)));
             REQUIRE(bench.queue.add_preset(1, bench.segment(32, 4), true, requests[3]));
         }
         bench.queue.kick();

@@ -35,10 +35,11 @@ TEST_CASE("presets: no data, too much of it, a request that is in flight, slots 
         const std::uint16_t slots = bench.queue.preset_count();
         REQUIRE(slots >= 2);
         for (std::uint16_t slot = 0; slot < slots; ++slot)
-            bench.queue.preset(slot, bench.segment(&bench.bytes[slot * 16u], 16), bench.segment(&bench.bytes[1024u + slot], 1));
+            CHECK(bench.queue.preset(slot, bench.segment(&bench.bytes[slot * 16u], 16), bench.segment(&bench.bytes[1024u + slot], 1)));
         // One more would overwrite what general chains stand in, or memory behind the tables.
-        bench.queue.preset(slots, bench.segment(&bench.bytes[0], 16), bench.segment(&bench.bytes[1024], 1));
-        bench.queue.preset(0xffff, bench.segment(&bench.bytes[0], 16), bench.segment(&bench.bytes[1024], 1));
+        CHECK_FALSE(bench.queue.preset(slots, bench.segment(&bench.bytes[0], 16), bench.segment(&bench.bytes[1024], 1)));
+        CHECK_FALSE(bench.queue.preset(0xffff, bench.segment(&bench.bytes[0], 16), bench.segment(&bench.bytes[1024], 1)));
+        CHECK_FALSE(bench.queue.preset(0, bench.segment(&bench.bytes[0], 16), {{1024}, 65'535}));
         Request& request = bench.request();
         const Segment data = bench.segment(&bench.bytes[2048], 512);
         CHECK(why(bench.queue.add_preset(slots, data, true, request)) == Error::invalid_argument);
@@ -59,7 +60,7 @@ TEST_CASE("presets: no data, too much of it, a request that is in flight, slots 
     }
     SplitBench full{4, kInOrder, {.presets = 4, .indirect_entries = 4}};
     REQUIRE(full.queue.preset_count() >= 1);
-    full.queue.preset(0, full.segment(&full.bytes[0], 16), full.segment(&full.bytes[1024], 1));
+    CHECK(full.queue.preset(0, full.segment(&full.bytes[0], 16), full.segment(&full.bytes[1024], 1)));
     std::vector<Request>& requests = full.requests(5);
     std::size_t sent = 0;
     while (sent < 4 && full.add_out(requests[sent])) ++sent;

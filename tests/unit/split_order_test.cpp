@@ -176,7 +176,7 @@ TEST_CASE("IN_ORDER: presets are indirect tables of their own, next to general c
     REQUIRE(bench.queue.preset_count() == 4);
     CHECK(bench.queue.room() == 16); // none is set aside
     for (std::uint16_t slot = 0; slot < 4; ++slot)
-        bench.queue.preset(slot, bench.segment(&bench.bytes[slot * 16u], 16), bench.segment(&bench.bytes[1024u + slot], 1));
+        CHECK(bench.queue.preset(slot, bench.segment(&bench.bytes[slot * 16u], 16), bench.segment(&bench.bytes[1024u + slot], 1)));
     std::vector<Request>& requests = bench.requests(4);
     Request& general = bench.request();
     Request& late = bench.request();

@@ -327,7 +327,7 @@ TEST_CASE("preset slots: one data descriptor per request, kept apart from genera
     REQUIRE(bench.queue.preset_count() == 8);
     CHECK(bench.queue.room() == 32 - 24);
     for (std::uint16_t slot = 0; slot < 8; ++slot)
-        bench.queue.preset(slot, bench.segment(&bench.bytes[slot * 16u], 16), bench.segment(&bench.bytes[1024u + slot], 1));
+        CHECK(bench.queue.preset(slot, bench.segment(&bench.bytes[slot * 16u], 16), bench.segment(&bench.bytes[1024u + slot], 1)));
     std::vector<Request>& requests = bench.requests(8);
     Request& general = bench.request();
     Request& late = bench.request();
@@ -355,7 +355,7 @@ TEST_CASE("preset slots: one data descriptor per request, kept apart from genera
     // No other descriptor of a preset is a request.
     for (const int other : {-1, 1}) {
         Bench hostile{32, {}, {.presets = 1}};
-        hostile.queue.preset(0, hostile.segment(&hostile.bytes[0], 16), hostile.segment(&hostile.bytes[1024], 1));
+        CHECK(hostile.queue.preset(0, hostile.segment(&hostile.bytes[0], 16), hostile.segment(&hostile.bytes[1024], 1)));
         REQUIRE(hostile.queue.add_preset(0, hostile.segment(&hostile.bytes[0], 1), true, hostile.request()));
         hostile.queue.kick();
         hostile.device.use(0, static_cast<std::uint32_t>(hostile.device.take(0)->head + other), 0);

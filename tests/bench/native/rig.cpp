@@ -69,7 +69,8 @@ Rig::Rig(Ring ring, Shape shape) : ring_(ring), shape_(shape) {
         operation.data = parts_[3 * std::size_t{i} + 1];
         operation.slot = static_cast<std::uint16_t>(i);
         if (shape == Shape::slot) queue_.fix_writable(operation.slot, operation.data);
-        if (shape == Shape::block) queue_.preset(operation.slot, parts_[3 * std::size_t{i}], parts_[3 * std::size_t{i} + 2]);
+        if (shape == Shape::block)
+            static_cast<void>(queue_.preset(operation.slot, parts_[3 * std::size_t{i}], parts_[3 * std::size_t{i} + 2]));
     }
     switch (shape) {
     case Shape::one:

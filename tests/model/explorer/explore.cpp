@@ -237,7 +237,7 @@ private:
         using Memory = std::conditional_t<kPacked, virtio::PackedMemory, virtio::SplitMemory>;
         ring_.attach(Memory{memory_.data(), size_}, {slots_.data(), size_}, tables_.data(), DmaAddress{0x10000}, setup, first);
         const Segment header{DmaAddress{0x100}, kPart};
-        for (std::uint16_t i = 0; i < scenario_.presets; ++i) ring_.preset(i, header, header);
+        for (std::uint16_t i = 0; i < scenario_.presets; ++i) static_cast<void>(ring_.preset(i, header, header));
         for (std::uint16_t i = 0; scenario_.fixed && i < size_; ++i) {
             if (i % 2 == 0)
                 ring_.fix_writable(i, header);
