@@ -29,6 +29,22 @@ TEST_CASE("one segment, the short way: a request that is in flight, a segment of
     }
 }
 
+TEST_CASE("a fixed slot that there is not is not written (R31)") {
+    SplitBench bench{4, FeatureSet{}, {}}; // no ring of fixed slots: its descriptors are the chains'
+    Request request;
+    const Segment lent = bench.segment(&bench.bytes[0], 16);
+    REQUIRE(bench.queue.add({}, {&lent, 1}, request));
+    for (std::uint16_t slot = 0; slot < 4; ++slot) bench.queue.fix_readable(slot, bench.segment(&bench.bytes[64], 8));
+    bench.queue.kick();
+    const auto chain = bench.device.take(0);
+    REQUIRE(chain);
+    CHECK(chain->readable.empty());
+    CHECK(chain->writable_bytes() == 16);
+    SplitBench fixed{4, FeatureSet{}, {.fixed = true}};
+    fixed.queue.fix_readable(0xffff, fixed.segment(&fixed.bytes[0], 8));
+    CHECK(fixed.queue.add_fixed(0xffff, request).error() == Error::invalid_argument);
+}
+
 TEST_CASE("presets: no data, too much of it, a request that is in flight, slots that do not exist, no descriptor left") {
     for (const FeatureSet& features : {FeatureSet{}, kInOrder}) {
         SplitBench bench{16, features, {.presets = 4, .indirect_entries = 4}};
