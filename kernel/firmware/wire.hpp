@@ -1,9 +1,10 @@
-// Bounds-checked little-endian reads from firmware tables: what is not there reads as zero, so that a short table is one with
-// empty fields. Any context.
+// Bounds-checked reads from firmware tables, little-endian unless they say otherwise: what is not there reads as zero, so that a
+// short table is one with empty fields. Any context.
 //
 //     const auto length = kernel::wire_read<std::uint32_t>(table, 4);
 #pragma once
 
+#include <bit>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -17,6 +18,11 @@ template<std::unsigned_integral T> [[nodiscard]] T wire_read(std::span<const std
     T value = 0;
     if (offset <= bytes.size() && sizeof value <= bytes.size() - offset) __builtin_memcpy(&value, bytes.data() + offset, sizeof value);
     return value;
+}
+
+/// The same for big-endian words (device trees).
+template<std::unsigned_integral T> [[nodiscard]] T wire_read_big(std::span<const std::byte> bytes, std::size_t offset) noexcept {
+    return std::byteswap(wire_read<T>(bytes, offset));
 }
 
 [[nodiscard]] inline bool wire_starts_with(std::span<const std::byte> bytes, std::size_t offset, std::string_view text) noexcept {
