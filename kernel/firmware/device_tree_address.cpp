@@ -79,8 +79,9 @@ std::optional<std::uint64_t> TreeNode::translate(std::uint64_t address, std::uin
 std::optional<TreePciRange> TreeNode::pci_range(std::size_t index) const noexcept {
     const auto above = parent();
     const auto ranges = property("ranges");
-    const auto child = cells_of(*this), outer = above ? cells_of(*above) : std::nullopt;
-    if (!ranges || !child || !outer || child->address != kPciAddressCells || outer->address > 2) return std::nullopt;
+    if (!ranges || !above) return std::nullopt;
+    const auto child = cells_of(*this), outer = cells_of(*above);
+    if (!child || !outer || child->address != kPciAddressCells || outer->address > 2) return std::nullopt;
     const std::size_t entry = std::size_t{4} * (child->address + outer->address + child->size);
     if (index >= ranges->size() / entry) return std::nullopt;
     const std::size_t at = index * entry;
