@@ -11,7 +11,8 @@ from .paths import ROOT, TOOLCHAIN, build_folder
 
 def known_images():
     """The images and examples of this repository, by the folders that they live in."""
-    return sorted(path.parent.name for place in ("boot/images", "examples") for path in (ROOT / place).glob("*/CMakeLists.txt"))
+    return sorted(path.parent.name for place in ("boot/images", "examples") for path in (ROOT / place).glob("*/CMakeLists.txt")
+                  if "ringside_add_image(" in path.read_text(encoding="utf-8"))
 
 
 def image(program):

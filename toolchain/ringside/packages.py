@@ -17,7 +17,9 @@ if platform.machine() != "x86_64":
     RUN_PACKAGES.append("g++-x86-64-linux-gnu")
 # What the tests need besides.
 TEST_PACKAGES = ["doctest-dev", "linux-libc-dev", "clang-format-19", "spin", "relacy-dev", "clang-19", "libclang-rt-19-dev",
-                 "g++-aarch64-linux-gnu", "g++-riscv64-linux-gnu", "libunicorn-dev"]
+                 "g++-aarch64-linux-gnu", "g++-riscv64-linux-gnu", "libunicorn-dev",
+                 # The examples without our kernel.
+                 "gcc-arm-none-eabi", "libnewlib-dev", "qemu-system-arm"]
 # ... and for those of `test --all`.
 LONG_TEST_PACKAGES = ["clang-tidy-19"]
 

@@ -12,7 +12,7 @@ import termios
 import urllib.parse
 from pathlib import Path
 
-from . import app, disk, process, setup
+from . import app, bare, disk, packages, process, setup
 from .arguments import existing_file, integer, shell_words, static_address
 from .machine import MACHINES, RINGS, Disk, Forward, Machine, accelerator, exit_status, shown
 from .messages import UserError, say
@@ -153,7 +153,16 @@ def batch(machine, options, folder):
     return status
 
 
+def without_kernel(name, options):
+    """An example that brings its own processor, machine and start code: it does its work on a disk and ends."""
+    packages.ensure(bare.EXAMPLES[name].packages)
+    with tempfile.TemporaryDirectory(prefix="ringside-") as folder:
+        return bare.run(name, options.disk[0] if options.disk else disk.scratch_copy(folder), folder, options.print_qemu)
+
+
 def main(options):
+    if Path(options.program).name in bare.EXAMPLES:
+        return without_kernel(Path(options.program).name, options)
     setup.ensure()
     image = app.image(options.program)
     with tempfile.TemporaryDirectory(prefix="ringside-") as folder:

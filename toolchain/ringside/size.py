@@ -1,4 +1,5 @@
-"""`ringside size`: how many bytes of code and data each library, each driver, a minimal firmware and each image has."""
+"""`ringside size`: how many bytes of code and data each library, each driver, a minimal firmware, each example without our kernel and each
+image has."""
 
 import concurrent.futures
 import contextlib
@@ -9,7 +10,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from . import build, cross, packages, results, setup
+from . import bare, build, cross, packages, results, setup
 from .arguments import integer
 from .bench import json_file
 from .messages import UserError, say
@@ -109,9 +110,19 @@ def set_budgets(found):
     allowed = budgets() if BUDGETS.exists() else {}
     for (arch, level), its in found.items():
         allowed.setdefault(arch, {})[level] = {part: -(-(its[part]["text"] * 105 // 100) // 64) * 64 for part in COLUMNS}
+    write_budgets(allowed)
+
+
+def write_budgets(allowed):
     lines = [f'  "{arch}": {{\n' + ",\n".join(f'    "{level}": {json.dumps(its)}' for level, its in levels.items()) + "\n  }"
              for arch, levels in allowed.items()]
     BUDGETS.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+
+def set_example_budgets(found):
+    allowed = budgets()
+    allowed["examples"] = {name: {what: -(-(value * 105 // 100) // 64) * 64 for what, value in its.items()} for name, its in found.items()}
+    write_budgets(allowed)
 
 
 def over_budget(arch, level, found, allowed):
@@ -224,6 +235,16 @@ def print_functions(count):
         print(f"{size:6} {where:24} {name[:110]}")
 
 
+def measure_examples():
+    packages.ensure(bare.PACKAGES)
+    return {name: bare.sizes(name, bare.build(name)) for name in bare.EXAMPLES}
+
+
+def print_examples(found):
+    print(table([("drivers without our kernel, linked", "text", "data", "RAM"),
+                 *[(name, *[str(its[what]) for what in ("text", "data", "ram")]) for name, its in found.items()]]))
+
+
 def print_images():
     setup.ensure()
     build.build("x86_64")
@@ -250,9 +271,15 @@ def main(options):
         set_budgets(found)
     before = {pair: at_revision(options.against, *pair) for pair in found} if options.against else {}
     print_parts(found, before)
+    examples = measure_examples()
+    if options.set_budgets:
+        set_example_budgets(examples)
+    print_examples(examples)
     if not options.no_images:
         print_images()
     faults = [line for (arch, level), its in found.items() for line in over_budget(arch, level, its, budgets())]
+    faults += [f"{name} {what}: {value} bytes, {value - most} more than its budget of {most}" for name, its in examples.items()
+               for what, value in its.items() if value > (most := budgets()["examples"][name][what])]
     for line in faults:
         print(line)
     if options.json:
