@@ -26,6 +26,12 @@ std::uint64_t decoded(std::uint64_t mask) noexcept { return ~mask + 1; }
 } // namespace
 
 Result<PciBar> PciFunction::bar(unsigned index) const noexcept {
+    Result<PciBar> bar = measure(index);
+    if (bar && bar->base == 0 && !mutant(154)) bar->size = 0; // nobody assigned it
+    return bar;
+}
+
+Result<PciBar> PciFunction::measure(unsigned index) const noexcept {
     if (index > 5 && !mutant(150)) return fail(Error::bad_bar);
     const auto offset = static_cast<std::uint16_t>(kBar0 + 4 * index);
     const std::uint32_t low = read(offset, 4);
@@ -57,14 +63,32 @@ Result<PciBar> PciFunction::bar(unsigned index) const noexcept {
         const std::uint32_t mask = low_mask & ~3u;
         bar.size = mask == 0 && !mutant(152) ? 0 : decoded(mask | 0xffff'ffff'ffff'0000u);
     } else {
+        bar.prefetchable = (low & 8u) != 0;
         bar.base = (std::uint64_t{high} << 32) | (low & ~15u);
         const std::uint64_t mask = (std::uint64_t{low_mask & ~15u}) | (bar.wide ? std::uint64_t{high_mask} << 32 : 0xffff'ffff'0000'0000u);
         bar.size = (low_mask & ~15u) == 0 && high_mask == 0 && !mutant(153) ? 0 : decoded(mask);
     }
-    if (bar.base == 0 && !mutant(154)) bar.size = 0; // nobody assigned it
     if (bar.size != 0 && (((bar.size & (bar.size - 1)) != 0 && !mutant(155)) || (bar.base + bar.size < bar.base && !mutant(156))))
         return fail(Error::bad_bar);
     return bar;
+}
+
+Result<> PciFunction::place(unsigned index, std::uint64_t base) const noexcept {
+    const auto offset = static_cast<std::uint16_t>(kBar0 + 4 * index);
+    const bool wide = (read(offset, 4) & 7u) == 4;
+    const std::uint32_t command = read(kCommand, 2);
+    write(kCommand, 2, command & ~std::uint32_t{kCommandPort | kCommandMemory});
+    write(offset, 4, static_cast<std::uint32_t>(base));
+    std::uint64_t now = read(offset, 4);
+    now &= (now & 1u) != 0 ? ~std::uint64_t{3} : ~std::uint64_t{15};
+    if (wide) {
+        const auto above = static_cast<std::uint16_t>(offset + 4);
+        write(above, 4, static_cast<std::uint32_t>(base >> 32));
+        now |= std::uint64_t{read(above, 4)} << 32;
+    }
+    write(kCommand, 2, command);
+    if (now != base && !mutant(864)) return fail(Error::bad_bar);
+    return {};
 }
 
 void PciFunction::enable() const noexcept { set_bits(*this, kCommandPort | kCommandMemory | kCommandBusMaster, true); }

@@ -61,6 +61,7 @@ struct PciBar {
     std::uint64_t size = 0; // 0: not implemented, or not assigned
     bool port = false;
     bool wide = false; // 64 bits: the next register belongs to it
+    bool prefetchable = false;
 };
 
 class PciFunction {
@@ -85,6 +86,10 @@ public:
 
     /// Sizes a base address register (0..5) with decoding switched off meanwhile. Errors: bad_bar.
     [[nodiscard]] Result<PciBar> bar(unsigned index) const noexcept;
+    /// The same, and the size of one that nobody has assigned as well: its base is 0.
+    [[nodiscard]] Result<PciBar> measure(unsigned index) const noexcept;
+    /// Writes a base address, with decoding switched off meanwhile, and reads it back. Errors: bad_bar.
+    [[nodiscard]] Result<> place(unsigned index, std::uint64_t base) const noexcept;
 
     /// Switches memory and port decoding and bus mastering on.
     void enable() const noexcept;
