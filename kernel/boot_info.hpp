@@ -29,7 +29,9 @@ struct BootModule {
 };
 
 struct BootInfo {
-    std::array<MemoryRegion, 64> memory{};
+    const char* protocol = ""; ///< how we were started: "PVH", "multiboot2", "Linux"
+    const char* loader = "";   ///< the loader's own name where it says one, such as "GRUB 2.06"
+    std::array<MemoryRegion, 128> memory{};
     std::size_t memory_count = 0;
     const char* command_line = "";
     std::uint64_t rsdp = 0;     ///< physical address of a checked ACPI root pointer, 0 if there is none

@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "arch/x86_64/kernel_hooks.hpp"
+#include "kernel/boot_info.hpp"
 #include "kernel/device_manager/device_manager.hpp"
 #include "kernel/interrupt/interrupts.hpp"
 #include "kernel/log/log.hpp"
@@ -46,6 +47,11 @@ extern "C" void kernel_main() {
     start_log();
     require(start_power(), "power");
     log(LogLevel::info, "%zu MiB of memory, clock from %s, power off by %s", total_page_count() / 256, clock_info().source, power_method());
+    const BootInfo& boot = boot_info();
+    log(LogLevel::debug, "started by %s%s%s, %zu memory regions, %zu modules", boot.protocol, *boot.loader != 0 ? " from " : "",
+        boot.loader, boot.memory_count, boot.module_count);
+    for (std::size_t i = 0; i < boot.module_count; ++i)
+        log(LogLevel::debug, "module %s: %llu bytes", boot.modules[i].command_line, static_cast<unsigned long long>(boot.modules[i].size));
     if (auto task = spawn("main", run_program, nullptr, kMainStackBytes); !task) panic("no memory for the task 'main'");
     WaitQueue never;
     for (;;) (void)never.wait();

@@ -1,18 +1,31 @@
-// PVH entry (Xen's start_info protocol): 32-bit protected mode, paging off, ebx = physical address of hvm_start_info.
-// Goes to long mode with an early identity map of 4 GiB, draws the stack guard's value, and calls C++ on the boot stack.
-// Nothing here is cleared that C++ does not need: the loader has already zeroed .bss (it is the end of a PT_LOAD segment).
+// Where loaders enter: PVH (Xen's start_info protocol), multiboot2, and the Linux boot protocol in 32 and 64 bits. All of them meet in 32-bit
+// protected mode with paging off, esi = physical address of the loader's information, ebp = number of the protocol (boot.cpp knows them).
+// From there: long mode with an early identity map of 4 GiB, a value for the stack guard, and C++ on the boot stack.
+// Who loads the ELF file has zeroed .bss (it is the end of a PT_LOAD segment); who loads a bzImage has not.
 
 #define CR0_MP 0x2
 #define CR0_EM 0x4
+#define CR0_TS 0x8
 #define CR0_NE 0x20
 #define CR0_WP 0x10000
 #define CR0_PG 0x80000000
+#define CR4_PCIDE 0x20000
 #define CR4_PAE 0x20
 #define CR4_PGE 0x80
 #define CR4_OSFXSR 0x200
 #define CR4_OSXMMEXCPT 0x400
 #define MSR_EFER 0xc0000080
+#define EFER_LME 0x100
 #define EFER_LME_NXE 0x900
+#define SELECTOR_CODE64 0x08
+#define SELECTOR_CODE32 0x10
+#define SELECTOR_DATA 0x18
+#define PROTOCOL_PVH 0
+#define PROTOCOL_MULTIBOOT2 1
+#define PROTOCOL_LINUX 2
+#define PROTOCOL_UNKNOWN 3
+#define MULTIBOOT2_HEADER_MAGIC 0xe85250d6
+#define MULTIBOOT2_LOADER_MAGIC 0x36d76289
 #define PAGE_PRESENT_WRITE 0x3
 #define PAGE_LARGE 0x80
 
@@ -26,18 +39,117 @@
     .quad ringside_pvh_entry
 
     .section .text.boot, "ax", @progbits
+ringside_entries:
+// The image's first byte, where the Linux protocol enters in 32 bits: esi = struct boot_params, flat segments. It ends in front of the
+// kernel information that the protocol's version 2.15 asks for (setup.S names its place).
     .code32
-    .globl ringside_pvh_entry
-    .type ringside_pvh_entry, @function
-ringside_pvh_entry:
+    .globl ringside_linux_entry
+    .type ringside_linux_entry, @function
+ringside_linux_entry:
     cli
     cld
     rdtsc                               // the clock's zero
     movl %eax, ringside_entry_ticks
     movl %edx, ringside_entry_ticks + 4
-    movl $ringside_boot_stack_top, %esp
-    movl %ebx, %esi                     // kept through CPUID
+    movl $PROTOCOL_LINUX, %ebp
+    jmp clear_bss
 
+    .org ringside_entries + 0x40
+    .globl ringside_linux_information
+ringside_linux_information:
+    .ascii "LToP"
+    .long 16, 16                        // its size; with data behind it, of which there is none
+    .long 1                             // the highest type of setup_data that we read: more E820 entries
+
+// In the first 32 KiB of the file, on 8 bytes. The entry has a tag of its own because the ELF header's is PVH's.
+    .balign 8
+multiboot2_header:
+    .long MULTIBOOT2_HEADER_MAGIC, 0, multiboot2_header_end - multiboot2_header
+    .long -(MULTIBOOT2_HEADER_MAGIC + (multiboot2_header_end - multiboot2_header))
+    .word 3, 0                          // entry address, must be obeyed
+    .long 12, multiboot2_entry
+    .balign 8
+    .word 6, 0                          // modules begin on pages
+    .long 8
+    .word 0, 0                          // end
+    .long 8
+multiboot2_header_end:
+
+// eax = magic number, ebx = information.
+    .type multiboot2_entry, @function
+multiboot2_entry:
+    cli
+    cld
+    movl %eax, %ecx
+    rdtsc
+    movl %eax, ringside_entry_ticks
+    movl %edx, ringside_entry_ticks + 4
+    movl %ebx, %esi
+    movl $PROTOCOL_MULTIBOOT2, %ebp
+    cmpl $MULTIBOOT2_LOADER_MAGIC, %ecx
+    je start
+    movl $PROTOCOL_UNKNOWN, %ebp
+    jmp start
+
+// The Linux protocol in 64 bits enters 512 bytes behind the image's first byte: paging on (with four or five levels of tables, and only a
+// part of memory mapped), rsi = struct boot_params. Long mode is left again: the number of levels can be changed in no other way.
+    .org ringside_entries + 0x200
+    .code64
+    .globl ringside_linux_entry64
+    .type ringside_linux_entry64, @function
+ringside_linux_entry64:
+    cli
+    cld
+    movq %rsi, %rax
+    shrq $32, %rax
+    jz 1f
+    movl $-1, %esi                      // boot_params above 4 GiB, where we never asked for it: "outside" for whoever reads it
+1:  movl $ringside_boot_stack_top, %esp
+    lgdt early_gdt_pointer
+    pushq $SELECTOR_CODE32
+    pushq $leave_long_mode
+    lretq
+    .code32
+leave_long_mode:
+    movl $SELECTOR_DATA, %eax
+    movl %eax, %ds
+    movl %eax, %es
+    movl %eax, %ss
+    movl %cr4, %eax
+    andl $~CR4_PCIDE, %eax              // paging cannot be switched off with it
+    movl %eax, %cr4
+    movl %cr0, %eax
+    andl $~CR0_PG, %eax
+    movl %eax, %cr0
+    movl $MSR_EFER, %ecx
+    rdmsr
+    andl $~EFER_LME, %eax
+    wrmsr
+    jmp ringside_linux_entry
+    .size ringside_linux_entry64, . - ringside_linux_entry64
+
+clear_bss:
+    xorl %eax, %eax
+    movl $ringside_bss_start, %edi
+    movl $ringside_image_end, %ecx
+    subl %edi, %ecx
+    shrl $2, %ecx
+    rep stosl
+    jmp start
+
+    .globl ringside_pvh_entry
+    .type ringside_pvh_entry, @function
+ringside_pvh_entry:                     // ebx = struct hvm_start_info
+    cli
+    cld
+    rdtsc
+    movl %eax, ringside_entry_ticks
+    movl %edx, ringside_entry_ticks + 4
+    movl %ebx, %esi
+    movl $PROTOCOL_PVH, %ebp
+
+start:
+    movl $ringside_boot_stack_top, %esp
     movl $0x80000000, %eax
     cpuid
     cmpl $0x80000001, %eax
@@ -75,19 +187,18 @@ small_pages:
 enable_paging:
     movl $early_pml4, %eax
     movl %eax, %cr3
-    movl %cr4, %eax
-    orl $CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT, %eax
+    movl $CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT, %eax // whatever a loader had beside them is gone
     movl %eax, %cr4
     movl $MSR_EFER, %ecx
     rdmsr
     orl $EFER_LME_NXE, %eax
     wrmsr
     movl %cr0, %eax
-    andl $~CR0_EM, %eax
+    andl $~(CR0_EM | CR0_TS), %eax
     orl $CR0_PG | CR0_WP | CR0_NE | CR0_MP, %eax
     movl %eax, %cr0
     lgdt early_gdt_pointer
-    ljmp $8, $long_mode
+    ljmp $SELECTOR_CODE64, $long_mode
 
 // A processor without long mode cannot run the panic code either: say it on the serial port and stop.
 no_long_mode:
@@ -111,6 +222,7 @@ long_mode:
     movl %eax, %gs
     movl $ringside_boot_stack_top, %esp
     movl %esi, %r12d
+    movl %ebp, %r14d
     fninit
     pushq $0x1f80
     ldmxcsr (%rsp)
@@ -135,6 +247,7 @@ long_mode:
     movq %r13, __stack_chk_guard
 
     movl %r12d, %edi
+    movl %r14d, %esi
     xorl %ebp, %ebp
     call ringside_boot
     ud2
@@ -145,10 +258,12 @@ long_mode:
 early_gdt:
     .quad 0
     .quad 0x00af9b000000ffff            // code, 64 bit
+    .quad 0x00cf9b000000ffff            // code, 32 bit
+    .quad 0x00cf93000000ffff            // data
 early_gdt_end:
 early_gdt_pointer:
     .word early_gdt_end - early_gdt - 1
-    .long early_gdt
+    .quad early_gdt
 no_long_mode_text:
     .asciz "PANIC: this processor has no 64-bit mode\r\n"
 

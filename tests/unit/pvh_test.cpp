@@ -5,23 +5,17 @@
 #include <memory>
 #include <random>
 #include <string>
-#include <vector>
 
+#include "boot/x86_64/firmware_scan.hpp"
 #include "boot/x86_64/pvh.hpp"
+#include "tests/unit/boot_memory.hpp"
 
 namespace {
 
 using kernel::BootInfo;
 using kernel::MemoryKind;
 
-/// One MiB and a bit, as large as the scans need it; ASan guards its ends.
-struct Memory {
-    std::vector<std::byte> bytes = std::vector<std::byte>(0x100000);
-
-    template<class T> void put(std::uint64_t at, T value) { std::memcpy(bytes.data() + at, &value, sizeof value); }
-    void put_text(std::uint64_t at, const std::string& text) { std::memcpy(bytes.data() + at, text.c_str(), text.size() + 1); }
-    [[nodiscard]] boot::PhysicalView view() const { return {bytes.data(), bytes.size()}; }
-
+struct Memory : BootMemory {
     void put_region(std::uint64_t at, std::uint64_t base, std::uint64_t size, std::uint32_t type) {
         put(at, base);
         put(at + 8, size);
@@ -46,23 +40,6 @@ struct Memory {
         put_region(0x4018, 0x9fc00, 0x400, 2);
         put_region(0x4030, 0x100000, 0x7f00000, 1);
         // The fourth entry is empty, as on microvm.
-    }
-    void put_checksum(std::uint64_t at, std::size_t size, std::size_t where) {
-        bytes[at + where] = std::byte{0};
-        unsigned sum = 0;
-        for (std::size_t i = 0; i < size; ++i) sum += static_cast<unsigned>(bytes[at + i]);
-        bytes[at + where] = static_cast<std::byte>(0x100 - (sum & 0xff));
-    }
-    void put_rsdp(std::uint64_t at) {
-        put_text(at, "RSD PTR ");
-        put(at + 16, std::uint32_t{0x7fe0000});
-        put_checksum(at, 20, 8);
-    }
-    void put_mp_pointer(std::uint64_t at) {
-        put_text(at, "_MP_");
-        put(at + 4, static_cast<std::uint32_t>(at + 16));
-        put(at + 8, std::uint8_t{1});
-        put_checksum(at, 16, 10);
     }
 };
 
