@@ -12,7 +12,7 @@
 
 namespace virtio::pci_registers {
 
-inline constexpr std::uint16_t kCommand = 0x04, kBar0 = 0x10;
+inline constexpr std::uint16_t kCommand = 0x04, kBar0 = 0x10, kInterruptPin = 0x3d;
 inline constexpr std::uint32_t kCommandPort = 1u << 0, kCommandMemory = 1u << 1, kCommandBusMaster = 1u << 2;
 
 // Header type, 0x0e.

@@ -6,7 +6,7 @@
 #include <tuple>
 
 #include "drivers/bus/pci_resources.hpp"
-#include "support/fake_pci_tree.hpp"
+#include "tests/unit/support/fake_pci_tree.hpp"
 
 using namespace virtio;
 using fake::PciNode;
