@@ -64,6 +64,7 @@ struct RealTimeClock {
 struct TimerHardware {
     std::uint64_t counter_hz = 0;    ///< 0: nobody says (x86 measures, ARM asks its CNTFRQ register)
     Line line;                       ///< ARM: the virtual timer's private interrupt; 0 without
+    Line pit_line;                   ///< x86: where the interval timer (ISA interrupt 0) is wired
     std::uint16_t pm_timer_port = 0; ///< x86: ACPI's power management timer; 0 without
     bool sstc = false;               ///< RISC-V: the processors have stimecmp
 };

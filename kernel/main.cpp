@@ -2,9 +2,10 @@
 // task stays behind and never runs again.
 #include <cstdlib>
 
-#include "arch/x86_64/kernel_hooks.hpp"
+#include "arch/kernel_hooks.hpp"
 #include "kernel/boot_info.hpp"
 #include "kernel/device_manager/device_manager.hpp"
+#include "kernel/firmware/hardware.hpp"
 #include "kernel/interrupt/interrupts.hpp"
 #include "kernel/log/log.hpp"
 #include "kernel/memory/pages.hpp"
@@ -41,6 +42,7 @@ void run_program(void*) {
 extern "C" void kernel_main() {
     using namespace kernel;
     require(start_memory(), "memory");
+    find_hardware();
     require(start_interrupts(), "interrupts");
     require(start_clock(), "clock");
     start_tasks();

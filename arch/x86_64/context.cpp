@@ -1,4 +1,4 @@
-#include "arch/x86_64/context.hpp"
+#include <machine/context.hpp>
 
 #include <cstdint>
 

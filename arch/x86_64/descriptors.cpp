@@ -1,7 +1,10 @@
-#include "arch/x86_64/descriptors.hpp"
-
+// Descriptor tables: GDT with one task state segment, IDT with 256 entries, and the stacks of their own on which double fault, NMI, machine
+// check and page fault run (a page fault because its cause may be that the stack is full).
 #include <array>
 #include <cstddef>
+#include <cstdint>
+
+#include "arch/exception.hpp"
 
 extern "C" {
 // interrupt_entry.S: 256 stubs of 16 bytes each.
@@ -64,7 +67,7 @@ constexpr std::array<std::uint8_t, 4> kOwnStack = {14, 8, 2, 18};
 
 } // namespace
 
-void start_descriptors() noexcept {
+void start_exceptions() noexcept {
     for (std::size_t i = 0; i < 4; ++i) task_state.ist[i] = reinterpret_cast<std::uint64_t>(exception_stacks[i].stack + kStackBytes);
 
     const auto base = reinterpret_cast<std::uint64_t>(&task_state);

@@ -41,10 +41,12 @@ exception_common:
     pushq %r13
     pushq %r14
     pushq %r15
+    movq %cr2, %rax
+    pushq %rax
+    pushq $0                            // for the alignment: 24 words since the processor aligned the stack
     cld
     movq %rsp, %rdi
-    movq %cr2, %rsi
-    call kernel_exception               // the stack is 16-byte aligned here: 22 words since the processor aligned it
+    call kernel_exception
     ud2
     .size exception_common, . - exception_common
 
@@ -60,9 +62,9 @@ interrupt_common:
     pushq %r10
     pushq %r11
     pushq %rbp                          // not needed by the callee, but by the stack's alignment
-    movq 80(%rsp), %rdi
+    movl 80(%rsp), %edi
     cld
-    call kernel_interrupt
+    call ringside_interrupt
     popq %rbp
     popq %r11
     popq %r10

@@ -9,9 +9,12 @@
 
 #include <ringside/arch/io.hpp>
 
-#include "arch/x86_64/cpu.hpp"
+#include "arch/x86_64/registers.hpp"
 
 namespace arch {
+
+// Vectors beside the kernel's: a block below on which the masked PIC's spurious interrupts would arrive, and the local APIC's spurious one.
+inline constexpr std::uint8_t kPicBase = 0x20, kSpuriousVector = 0xff;
 
 class LocalApic {
 public:

@@ -1,4 +1,7 @@
+#include "arch/kernel_hooks.hpp"
 #include "arch/x86_64/local_apic.hpp"
+
+extern "C" void ringside_interrupt(std::uint32_t vector);
 
 namespace arch {
 namespace {
@@ -47,3 +50,12 @@ void LocalApic::start_timer(std::uint8_t vector, TimerMode mode) const noexcept 
 }
 
 } // namespace arch
+
+/// Every interrupt of a device: the kernel's handler, then the end of the interrupt.
+extern "C" void ringside_interrupt(std::uint32_t vector) {
+    kernel_interrupt(vector);
+    // The local APIC does not want an end of interrupt for its spurious vector, and the PIC's never came through it.
+    if (vector == arch::kSpuriousVector || (vector >= arch::kPicBase && vector < arch::kPicBase + 16u)) [[unlikely]]
+        return;
+    arch::local_apic().end_of_interrupt();
+}

@@ -1,4 +1,4 @@
-#include "arch/x86_64/page_tables.hpp"
+#include <machine/page_tables.hpp>
 
 #include <algorithm>
 #include <cstring>
@@ -67,21 +67,20 @@ std::uint64_t* PageTables::entry_at(std::uint64_t address, unsigned level) noexc
     return &table[index_at(address, level)];
 }
 
-bool PageTables::map(std::uint64_t begin, std::uint64_t size, Access access, Cache cache) noexcept {
-    if (begin >= kAddressLimit || size > kAddressLimit - begin) return false;
-    const std::uint64_t bits = rights(access) | caching(cache), end = begin + size;
+bool PageTables::map(std::uint64_t begin, std::uint64_t physical, std::uint64_t size, Access access, Cache cache) noexcept {
+    if (begin >= kAddressLimit || size > kAddressLimit - begin || physical > kAddressMask) return false;
+    const std::uint64_t bits = rights(access) | caching(cache), end = begin + size, distance = physical - begin;
     while (begin < end) {
         unsigned level = largest_ == Largest::gigabyte ? 2 : 1;
-        while (level > kLeaf && (begin % size_at(level) != 0 || end - begin < size_at(level))) --level;
+        while (level > kLeaf && ((begin | distance) % size_at(level) != 0 || end - begin < size_at(level))) --level;
         std::uint64_t* entry = entry_at(begin, level);
         while (entry != nullptr && is_table(*entry, level)) entry = entry_at(begin, --level); // smaller pages are there already
         if (entry == nullptr) return false;
         // As many neighbours in this table as have the same size: no second walk for them.
         const std::uint64_t step = size_at(level);
         const std::uint64_t* const last = entry + std::min<std::uint64_t>(512 - index_at(begin, level), (end - begin) / step);
-        std::uint64_t value = begin | bits | (level == kLeaf ? 0 : kLarge);
-        for (; entry != last && !is_table(*entry, level); ++entry, value += step) *entry = value;
-        begin = value & kAddressMask;
+        std::uint64_t value = (begin + distance) | bits | (level == kLeaf ? 0 : kLarge);
+        for (; entry != last && !is_table(*entry, level); ++entry, value += step, begin += step) *entry = value;
     }
     return true;
 }
@@ -117,7 +116,11 @@ Translation PageTables::look_up(std::uint64_t address) const noexcept {
             continue;
         }
         const bool present = (entry & kPresent) != 0;
-        return {present, present && (entry & kWritable) != 0, present && (entry & kNoExecute) == 0, (entry & kCacheDisable) != 0,
+        return {present,
+                present && (entry & kWritable) != 0,
+                present && (entry & kNoExecute) == 0,
+                (entry & kCacheDisable) != 0,
+                entry & kAddressMask,
                 entry == 0 ? 0 : size_at(level)};
     }
 }

@@ -3,8 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "arch/x86_64/descriptors.hpp"
-#include "arch/x86_64/kernel_hooks.hpp"
+#include "arch/exception.hpp"
+#include "arch/kernel_hooks.hpp"
 #include "boot/x86_64/efi.hpp"
 #include "boot/x86_64/firmware_scan.hpp"
 #include "boot/x86_64/linux.hpp"
@@ -12,6 +12,7 @@
 #include "boot/x86_64/pvh.hpp"
 #include "kernel/boot_info.hpp"
 #include "kernel/panic/panic.hpp"
+#include "kernel/uart/uart.hpp"
 
 namespace {
 
@@ -53,7 +54,8 @@ const BootInfo& boot_info() noexcept { return info; }
 } // namespace kernel
 
 extern "C" [[noreturn]] void ringside_boot(std::uint64_t information, Protocol protocol) {
-    arch::start_descriptors();
+    kernel::start_uart({.kind = arch::Uart::Kind::ns16550_port, .registers = {0x3f8, 8}, .line = {}});
+    arch::start_exceptions();
     const boot::PhysicalView memory(nullptr, kEarlyMapped);
     boot::FirmwareTables tables;
     if (const auto ok = read_information(memory, protocol, information, tables); !ok)

@@ -80,7 +80,7 @@ public:
     void find() {
         device_platform().start();
         PciConfig& config = device_platform().config();
-        for (const acpi::ConfigSpace& range : config.ranges()) {
+        for (const PciHost& range : config.ranges()) {
             const virtio::PciListener listener{.added = &DeviceManager::on_function, .removed = nullptr, .context = this};
             const auto scanned = bus_.scan(device_platform(), {range.segment, range.first_bus, range.last_bus}, listener);
             if (!scanned) log(LogLevel::warning, "pci: more functions than can be looked after");

@@ -2,7 +2,6 @@
 
 #include <ringside/arch/io.hpp>
 
-#include "kernel/firmware/acpi.hpp"
 #include "kernel/memory/address_space.hpp"
 
 namespace kernel {
@@ -18,20 +17,12 @@ constexpr bool valid(std::uint16_t offset, unsigned width, std::uint16_t size) n
 } // namespace
 
 void PciConfig::find() {
-    range_count_ = 0;
-    memory_mapped_ = false;
     last_bus_ = 0;
-    if (const auto table = acpi::find_table("MCFG")) {
-        for (std::size_t i = 0; range_count_ < kMostRanges; ++i) {
-            const auto range = acpi::config_space(*table, i);
-            if (!range) break;
-            if (range->base != 0 && range->first_bus <= range->last_bus) ranges_[range_count_++] = *range;
-        }
-    }
-    memory_mapped_ = range_count_ != 0;
-    if (memory_mapped_) return;
-    ranges_[0] = {.base = 0, .segment = 0, .first_bus = 0, .last_bus = 255};
-    range_count_ = 1;
+    ranges_ = pci_hosts();
+    if (ranges_.size() > kMostRanges) ranges_ = ranges_.first(kMostRanges);
+    memory_mapped_ = !ranges_.empty();
+    static constinit const PciHost ports{.config = 0, .segment = 0, .first_bus = 0, .last_bus = 255};
+    if (!memory_mapped_ && arch::kHasPorts) ranges_ = std::span(&ports, 1);
 }
 
 std::uintptr_t PciConfig::place(const virtio::PciAddress& address) noexcept {
@@ -45,18 +36,18 @@ std::uintptr_t PciConfig::place(const virtio::PciAddress& address) noexcept {
 
 /// Where the bus's megabyte is, mapped; 0: nowhere.
 std::uintptr_t PciConfig::bus_place(const virtio::PciAddress& address) noexcept {
-    for (std::size_t i = 0; i < range_count_; ++i) {
-        const acpi::ConfigSpace& range = ranges_[i];
+    for (std::size_t i = 0; i < ranges_.size(); ++i) {
+        const PciHost& range = ranges_[i];
         if (address.segment != range.segment || address.bus < range.first_bus || address.bus > range.last_bus) continue;
         // The base belongs to bus 0, even if the range begins later (PCI firmware specification, 4.1.2).
-        const std::uint64_t bus = range.base + address.bus * kBusBytes;
-        std::uint64_t& word = mapped_[i][address.bus / 64];
-        const std::uint64_t bit = std::uint64_t{1} << (address.bus % 64);
-        if ((word & bit) == 0) { // a megabyte each: only those that are looked at
-            if (!map_device(bus, kBusBytes)) return 0;
-            word |= bit;
+        const std::uint64_t bus = range.config + address.bus * kBusBytes;
+        std::uintptr_t& mapped = mapped_[i][address.bus];
+        if (mapped == 0) { // a megabyte each: only those that are looked at
+            const auto made = map_device(bus, kBusBytes);
+            if (!made) return 0;
+            mapped = reinterpret_cast<std::uintptr_t>(*made);
         }
-        return static_cast<std::uintptr_t>(bus);
+        return mapped;
     }
     return 0;
 }

@@ -1,4 +1,4 @@
-// PCI configuration space as the machine has it: memory (ECAM, from the firmware's MCFG table), else the ports 0xCF8/0xCFC, which
+// PCI configuration space as the machine has it: memory (ECAM, as the firmware says), else the ports 0xCF8/0xCFC of PCs, which
 // reach segment 0 and 256 bytes of each function. Owned by the platform. Task context.
 //
 //     kernel::PciConfig config;
@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <span>
 
-#include "kernel/firmware/acpi_tables.hpp"
+#include "kernel/firmware/hardware.hpp"
 #include "libvirtio/pci.hpp"
 
 namespace kernel {
@@ -19,10 +19,10 @@ class PciConfig {
 public:
     constexpr PciConfig() noexcept = default;
 
-    /// Looks for MCFG. Called once.
+    /// Takes what find_hardware() found. Called once.
     void find();
     /// The segments to scan; with ports one range of 256 buses.
-    [[nodiscard]] std::span<const acpi::ConfigSpace> ranges() const noexcept { return std::span(ranges_).first(range_count_); }
+    [[nodiscard]] std::span<const PciHost> ranges() const noexcept { return ranges_; }
     [[nodiscard]] bool memory_mapped() const noexcept { return memory_mapped_; }
 
     /// All ones where there is nothing.
@@ -35,11 +35,10 @@ private:
     [[nodiscard]] std::uintptr_t place(const virtio::PciAddress& address) noexcept;
     [[nodiscard]] std::uintptr_t bus_place(const virtio::PciAddress& address) noexcept;
 
-    std::array<acpi::ConfigSpace, kMostRanges> ranges_{};
-    std::array<std::array<std::uint64_t, 4>, kMostRanges> mapped_{}; // buses, as bits
-    virtio::PciAddress last_;                                        // whose bus is at last_bus_
+    std::span<const PciHost> ranges_;
+    std::array<std::array<std::uintptr_t, 256>, kMostRanges> mapped_{}; // where each bus is, 0: not yet looked at
+    virtio::PciAddress last_;                                           // whose bus is at last_bus_
     std::uintptr_t last_bus_ = 0;
-    std::size_t range_count_ = 0;
     bool memory_mapped_ = false;
 };
 

@@ -33,6 +33,17 @@ struct PciName {
 
 } // namespace
 
+std::uint32_t KernelPlatform::message_sender(const virtio::PciAddress& address) noexcept {
+    const std::uint32_t requester = std::uint32_t{address.bus} << 8 | std::uint32_t{address.device} << 3 | address.function;
+    for (const PciHost& host : config_.ranges()) {
+        if (host.segment != address.segment) continue;
+        for (const MsiMapping& mapping : std::span(host.msi).first(host.msi_count))
+            if (requester >= mapping.begin && requester - mapping.begin < mapping.count)
+                return mapping.target + (requester - mapping.begin);
+    }
+    return requester;
+}
+
 KernelPlatform& device_platform() noexcept { return the_platform; }
 
 void KernelPlatform::start() {
@@ -121,7 +132,7 @@ virtio::Result<std::uint16_t> KernelPlatform::allocate_messages(const virtio::Pc
     if (choice_ == InterruptChoice::line || choice_ == InterruptChoice::poll) return virtio::fail(virtio::Error::interrupt_unavailable);
     std::uint16_t granted = 0;
     for (virtio::InterruptMessage& message : messages) {
-        const auto made = routes_.add_message(target, granted, PciName(address).text);
+        const auto made = routes_.add_message(target, message_sender(address), granted, PciName(address).text);
         if (!made) break; // fewer are shared
         message = {made->address, made->data};
         ++granted;
@@ -132,12 +143,15 @@ virtio::Result<std::uint16_t> KernelPlatform::allocate_messages(const virtio::Pc
 
 virtio::Result<> KernelPlatform::connect_line(const virtio::PciAddress& address, const virtio::InterruptTarget& target) noexcept {
     if (choice_ == InterruptChoice::messages || choice_ == InterruptChoice::poll) return virtio::fail(virtio::Error::interrupt_unavailable);
-    // Without an AML interpreter the firmware's routing is what the Interrupt Line register says (trap 30). Whether it is true shows
-    // the first request: Device polls a line that stays silent.
-    const auto line = static_cast<std::uint8_t>(config_.read(address, kInterruptLine, 1));
+    // Whether a line is the right one shows the first request: Device polls one that stays silent (trap 30).
     const std::uint32_t pin = config_.read(address, kInterruptPin, 1);
-    if (pin == 0 || pin > 4 || line == 0 || line >= 0xf0) return virtio::fail(virtio::Error::interrupt_unavailable);
-    return routes_.add_line(pci_line(line), target, PciName(address).text);
+    if (pin == 0 || pin > 4) return virtio::fail(virtio::Error::interrupt_unavailable);
+    const auto line = pci_line({.segment = address.segment,
+                                .device = address.device,
+                                .pin = static_cast<std::uint8_t>(pin),
+                                .interrupt_line = static_cast<std::uint8_t>(config_.read(address, kInterruptLine, 1))});
+    if (!line) return virtio::fail(virtio::Error::interrupt_unavailable);
+    return routes_.add_line(*line, target, PciName(address).text);
 }
 
 void KernelPlatform::disconnect(const virtio::PciAddress&, const virtio::InterruptTarget& target) noexcept { routes_.remove(target); }

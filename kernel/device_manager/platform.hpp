@@ -68,6 +68,8 @@ private:
         void free(const virtio::DmaMemory& memory) noexcept override;
     };
 
+    /// What a function is called at the interrupt controller.
+    [[nodiscard]] std::uint32_t message_sender(const virtio::PciAddress& address) noexcept;
     void choose_interrupts();
     void choose_memory();
 

@@ -11,7 +11,8 @@ bool same(const virtio::InterruptTarget& a, const virtio::InterruptTarget& b) no
 
 } // namespace
 
-virtio::Result<MsiMessage> InterruptRoutes::add_message(const virtio::InterruptTarget& target, std::uint16_t index, const char* owner) {
+virtio::Result<MsiMessage> InterruptRoutes::add_message(const virtio::InterruptTarget& target, std::uint32_t device, std::uint16_t index,
+                                                        const char* owner) {
     for (Message& message : messages_) {
         if (message.target.handler != nullptr) continue;
         std::snprintf(message.owner, sizeof message.owner, "%s message %u", owner, static_cast<unsigned>(index));
@@ -22,8 +23,14 @@ virtio::Result<MsiMessage> InterruptRoutes::add_message(const virtio::InterruptT
             message.target = {};
             return virtio::fail(vector.error());
         }
+        const auto made = connect_message(*vector, device, index);
+        if (!made) {
+            free_vector(*vector);
+            message.target = {};
+            return made;
+        }
         message.vector = *vector;
-        return msi_message(*vector);
+        return made;
     }
     return virtio::fail(virtio::Error::interrupt_unavailable);
 }
@@ -46,7 +53,7 @@ virtio::Result<> InterruptRoutes::add_line(const Line& line, const virtio::Inter
         place->gsi = line.gsi;
         place->targets[0] = target;
         place->count = 1;
-        const auto routed = route_line(line.gsi, *vector, line.trigger, line.polarity);
+        const auto routed = route_line(line, *vector);
         if (!routed) {
             free_vector(*vector);
             *place = {};

@@ -1,7 +1,7 @@
 // Which device an interrupt belongs to: message vectors have one target each, an I/O APIC line may have several. Handlers run with
 // general registers only (routes_interrupt.cpp); everything else is task context. Owned by the platform, static.
 //
-//     auto message = routes.add_message(target, 0, "pci 00:03.0");         // write it into the device's MSI-X table
+//     auto message = routes.add_message(target, requester, 0, "pci 00:03.0");         // write it into the device's MSI-X table
 //     routes.add_line({.gsi = 11, .trigger = Trigger::level}, target, "mmio 0xfeb02e00");
 //     routes.remove(target);
 #pragma once
@@ -22,8 +22,9 @@ public:
 
     constexpr InterruptRoutes() noexcept = default;
 
-    /// A vector of its own for message `index` of a device. `owner` is copied (31 characters). Errors: interrupt_unavailable.
-    [[nodiscard]] virtio::Result<MsiMessage> add_message(const virtio::InterruptTarget& target, std::uint16_t index, const char* owner);
+    /// A vector of its own for message `index` of the device that has this id at the interrupt controller. `owner` is copied (31 characters). Errors: interrupt_unavailable.
+    [[nodiscard]] virtio::Result<MsiMessage> add_message(const virtio::InterruptTarget& target, std::uint32_t device, std::uint16_t index,
+                                                         const char* owner);
     /// Lets a line call the target, beside those that it calls already. Errors: interrupt_unavailable, out_of_range (no such input).
     [[nodiscard]] virtio::Result<> add_line(const Line& line, const virtio::InterruptTarget& target, const char* owner);
     /// Forgets a target everywhere; a line that nobody is left on is masked.

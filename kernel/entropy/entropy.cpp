@@ -2,7 +2,8 @@
 
 #include <array>
 
-#include "arch/x86_64/cpu.hpp"
+#include <machine/cpu.hpp>
+
 #include "kernel/entropy/generator.hpp"
 #include "kernel/log/log.hpp"
 #include "kernel/task/mutex.hpp"
@@ -43,10 +44,10 @@ bool seed_from_device() {
 bool seed_from_processor() {
     std::array<std::uint64_t, kSeedBytes / 8> seed;
     for (std::uint64_t& word : seed) {
-        if (!arch::rdrand(word)) return false;
+        if (!arch::random_number(word)) return false;
     }
     generator.reseed(std::as_bytes(std::span(seed)));
-    source_name = "rdrand";
+    source_name = arch::kRandomSource;
     return true;
 }
 
@@ -55,7 +56,7 @@ void seed_from_jitter() {
     for (int round = 0; round < 64; ++round) {
         std::array<std::uint64_t, 4> seed;
         for (std::uint64_t& word : seed) {
-            word = arch::read_tsc();
+            word = arch::read_counter();
             if (round % 16 == 0) sleep_until(now_ns() + 50'000 + (word & 0xfff)); // the timer's interrupt is not in step with the counter
         }
         generator.reseed(std::as_bytes(std::span(seed)));
@@ -66,7 +67,7 @@ void seed_from_jitter() {
 
 void seed() {
     stale = false;
-    const std::uint64_t now = arch::read_tsc();
+    const std::uint64_t now = arch::read_counter();
     generator.reseed(std::as_bytes(std::span(&now, 1)));
     if (!seed_from_device() && !seed_from_processor()) seed_from_jitter();
     if (!seeded) log(LogLevel::debug, "entropy: seeded from %s", source_name);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 
+#include "arch/hardware.hpp"
 #include "kernel/firmware/acpi_tables.hpp"
 #include "kernel/firmware/mp_table.hpp"
 
@@ -16,6 +17,8 @@ namespace acpi {
 [[nodiscard]] std::optional<Bytes> find_table(std::string_view signature);
 /// The table at an address (the DSDT, which only the FADT knows), mapped but not yet checked: checked_table() does that.
 [[nodiscard]] std::optional<Bytes> map_table(std::uint64_t address, std::string_view signature);
+/// The system control interrupt: level and active low (ACPI 6.5, 5.2.9), unless the firmware's overrides say otherwise. After find_hardware().
+[[nodiscard]] arch::Line system_control_line(const Fadt& fadt) noexcept;
 } // namespace acpi
 
 namespace mp {

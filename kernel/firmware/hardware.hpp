@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "arch/hardware.hpp"
@@ -63,6 +64,14 @@ struct MmioDevice {
     Source source = Source::device_tree;
 };
 
+/// Where a function's INTx pin may be looked up.
+struct PciRoute {
+    std::uint16_t segment = 0;
+    std::uint8_t device = 0;         ///< on the root bus: bridges between have been accounted for
+    std::uint8_t pin = 0;            ///< 1 to 4
+    std::uint8_t interrupt_line = 0; ///< what the firmware wrote into the function's Interrupt Line register
+};
+
 /// Once, after memory and before interrupts. What is wrong in a table is logged, and the rest of it used.
 void find_hardware();
 
@@ -70,5 +79,7 @@ void find_hardware();
 [[nodiscard]] std::span<const PciHost> pci_hosts() noexcept;
 /// Of the firmware; the command line's slots are parsed by the device manager.
 [[nodiscard]] std::span<const MmioDevice> mmio_devices() noexcept;
+/// The line that a PCI pin is wired to; nothing if nobody says.
+[[nodiscard]] std::optional<arch::Line> pci_line(const PciRoute& route) noexcept;
 
 } // namespace kernel

@@ -1,15 +1,16 @@
-// Interrupts: vectors with a handler each, MSI messages, I/O APIC lines, and the two ways to hold them off.
+// Interrupts: vectors with a handler each, messages, lines, and the two ways to hold them off.
 // Handlers run with interrupts off, save only general registers, and so may neither touch vector registers nor call libc: their
-// files end in _interrupt.cpp and are compiled -mgeneral-regs-only. Everything else here is for task context.
+// files end in _interrupt.cpp and are compiled for general registers only. Everything else here is for task context.
 //
 //     auto vector = kernel::allocate_vector(on_ready, &queue, "blk0.requests");
-//     write_msix_entry(kernel::msi_message(*vector));          // or route_line(gsi, *vector, Trigger::level, Polarity::low)
+//     write_msix_entry(kernel::connect_message(*vector, requester, 0));      // or route_line({.gsi = 11}, *vector)
 //     { kernel::InterruptGuard off; if (!queue.ready) kernel::enable_and_halt(); }
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "arch/hardware.hpp"
 #include "libvirtio/base.hpp"
 
 namespace kernel {
@@ -20,7 +21,7 @@ struct Vector {
     std::uint8_t number = 0;
 };
 
-/// Sets up the interrupt controllers from the firmware's tables and lets interrupts in. After start_memory().
+/// Sets up the interrupt controllers that find_hardware() found and lets interrupts in.
 [[nodiscard]] virtio::Result<> start_interrupts();
 
 /// `name` must outlive the vector. interrupt_unavailable when all are taken.
@@ -32,29 +33,20 @@ struct MsiMessage {
     std::uint64_t address = 0;
     std::uint32_t data = 0;
 };
-[[nodiscard]] MsiMessage msi_message(Vector vector);
+/// What a device writes so that the vector's handler runs. `device` is the sender's id at the interrupt controller (a PCI requester id,
+/// mapped by msi-map), `index` counts its messages from 0. Errors: interrupt_unavailable. free_vector() ends it.
+[[nodiscard]] virtio::Result<MsiMessage> connect_message(Vector vector, std::uint32_t device, std::uint32_t index);
 
-enum class Trigger : std::uint8_t { edge, level };
-enum class Polarity : std::uint8_t { high, low };
+using arch::Line;
+using arch::Polarity;
+using arch::Trigger;
 
-struct Line {
-    std::uint32_t gsi = 0;
-    Trigger trigger = Trigger::edge;
-    Polarity polarity = Polarity::high;
-};
-
-/// An ISA interrupt's global number, trigger and polarity, with the firmware's overrides applied.
-[[nodiscard]] Line isa_irq_to_line(std::uint8_t irq) noexcept;
-[[nodiscard]] inline std::uint32_t isa_irq_to_gsi(std::uint8_t irq) noexcept { return isa_irq_to_line(irq).gsi; }
-/// How a PCI device's Interrupt Line register (an ISA number set by the firmware) reaches the I/O APIC: level, active low unless an override says otherwise.
-[[nodiscard]] Line pci_line(std::uint8_t interrupt_line) noexcept;
-
-/// Connects an I/O APIC input to the vector and unmasks it; a line that is connected already gets the new vector. out_of_range: no I/O APIC has it.
-[[nodiscard]] virtio::Result<> route_line(std::uint32_t gsi, Vector vector, Trigger trigger, Polarity polarity);
+/// Connects a line to the vector and unmasks it; a line that is connected already gets the new vector. out_of_range: there is no such line.
+[[nodiscard]] virtio::Result<> route_line(const Line& line, Vector vector);
 void mask_line(std::uint32_t gsi);
 
 [[nodiscard]] std::uint64_t interrupt_count(Vector vector) noexcept;
-/// Interrupts on vectors that nobody owns, and the local APIC's spurious ones.
+/// Interrupts on vectors that nobody owns.
 [[nodiscard]] std::uint64_t spurious_interrupt_count() noexcept;
 /// Calls visit(vector, name, count) for every allocated vector (the shell lists them).
 void for_each_vector(void (*visit)(Vector vector, const char* name, std::uint64_t count, void* context), void* context);

@@ -17,9 +17,6 @@ struct Slot {
 };
 static_assert(sizeof(Slot) == 32, "the dispatcher indexes with a shift");
 
-// Below: exceptions, then a block on which the masked PIC's spurious interrupts would arrive. Above: the spurious vector.
-inline constexpr std::uint8_t kPicBase = 0x20, kFirstVector = 0x30, kLastVector = 0xef, kSpuriousVector = 0xff;
-
 extern std::array<Slot, 256> slots;
 extern std::uint64_t spurious_count;
 

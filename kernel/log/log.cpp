@@ -3,12 +3,12 @@
 #include <atomic>
 #include <cstdio>
 
-#include "arch/x86_64/uart.hpp"
 #include "kernel/firmware/command_line.hpp"
 #include "kernel/interrupt/interrupts.hpp"
 #include "kernel/task/list.hpp"
 #include "kernel/task/scheduler.hpp"
 #include "kernel/time/clock.hpp"
+#include "kernel/uart/uart.hpp"
 
 namespace kernel {
 
@@ -84,7 +84,7 @@ void set_log_sink(LogSink new_sink, void* context) noexcept {
 
 void serial_log_sink(void*, const LogLine& line) {
     std::array<char, kLogTextMax + 40> text;
-    arch::early_write(text.data(), format_log_line(line, text.data(), text.size()));
+    early_write(text.data(), format_log_line(line, text.data(), text.size()));
 }
 
 void start_log() {

@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <array>
 
-#include "arch/x86_64/cpu.hpp"
-#include "arch/x86_64/descriptors.hpp"
-#include "arch/x86_64/kernel_hooks.hpp"
-#include "arch/x86_64/page_tables.hpp"
+#include <machine/page_tables.hpp>
+
+#include "arch/exception.hpp"
+#include "arch/kernel_hooks.hpp"
 #include "kernel/boot_info.hpp"
 #include "kernel/memory/memory_setup.hpp"
 #include "kernel/memory/pages.hpp"
+#include "kernel/uart/uart.hpp"
 
 namespace kernel {
 namespace {
@@ -17,13 +18,17 @@ namespace {
 using arch::Access;
 using arch::Cache;
 
-constexpr std::uint64_t kFourGigabytes = std::uint64_t{4} << 30;
-constexpr std::uint64_t kCr4MachineCheck = 1 << 6, kCr4Umip = 1 << 11, kCr4Smep = 1 << 20;
-
 arch::PageTables tables;
-// Until the final tables are loaded only the first 4 GiB can be written.
-std::size_t table_limit = kFourGigabytes / kPageSize;
+// Until the final tables are loaded only memory below this can be written.
+std::size_t table_limit = arch::kEarlyMappedEnd / kPageSize;
 bool active = false;
+
+/// Device registers beyond the reach of addresses, and where they appear.
+struct [[maybe_unused]] Window {
+    std::uint64_t physical = 0;
+    std::uint64_t size = 0;
+    std::uint64_t address = 0;
+};
 
 struct GuardName {
     const void* page = nullptr;
@@ -35,10 +40,10 @@ std::size_t guard_names_used = 0; ///< entries behind it were never filled
 
 std::uint64_t* allocate_table() {
     const auto page = memory::page_allocator().allocate(1, 1, table_limit);
-    return page ? reinterpret_cast<std::uint64_t*>(*page * kPageSize) : nullptr;
+    return page ? reinterpret_cast<std::uint64_t*>(static_cast<std::uintptr_t>(*page * kPageSize)) : nullptr;
 }
 
-std::uint64_t number(const void* address) noexcept { return reinterpret_cast<std::uint64_t>(address); }
+std::uint64_t number(const void* address) noexcept { return reinterpret_cast<std::uintptr_t>(address); }
 constexpr std::uint64_t page_down(std::uint64_t address) noexcept { return address & ~std::uint64_t{kPageSize - 1}; }
 constexpr std::uint64_t page_up(std::uint64_t address) noexcept { return page_down(address + kPageSize - 1); }
 
@@ -52,15 +57,6 @@ constexpr Access access_of(Protection protection) noexcept {
     return Access::none;
 }
 
-void invalidate(std::uint64_t begin, std::uint64_t end) noexcept {
-    constexpr std::uint64_t kFew = 64 * kPageSize;
-    if (end - begin > kFew) {
-        arch::write_cr3(arch::read_cr3());
-        return;
-    }
-    for (; begin < end; begin += kPageSize) arch::invalidate_page(begin);
-}
-
 bool overlaps_usable(std::uint64_t begin, std::uint64_t end) noexcept {
     return std::ranges::any_of(memory_map(), [=](const MemoryRegion& region) {
         return region.kind == MemoryKind::usable && region.base < end && begin < region.base + region.size;
@@ -70,11 +66,12 @@ bool overlaps_usable(std::uint64_t begin, std::uint64_t end) noexcept {
 [[nodiscard]] bool map_usable_memory() noexcept {
     const std::uint64_t image_begin = number(ringside_image_start), image_end = page_up(number(ringside_image_end));
     const auto map = [](std::uint64_t begin, std::uint64_t end) {
-        return begin >= end || tables.map(begin, end - begin, Access::read_write, Cache::normal);
+        return begin >= end || tables.map(begin, begin, end - begin, Access::read_write, Cache::normal);
     };
     for (const MemoryRegion& region : memory_map()) {
         if (region.kind != MemoryKind::usable) continue;
-        const std::uint64_t begin = std::max(page_up(region.base), std::uint64_t{0x100000}), end = page_down(region.base + region.size);
+        const std::uint64_t begin = std::max(page_up(region.base), arch::kLowestUsable),
+                            end = std::min(page_down(region.base + region.size), arch::kHighestUsable);
         // Around the image, whose sections have rights of their own.
         if (!map(begin, std::min(end, image_begin)) || !map(std::max(begin, image_end), end)) return false;
     }
@@ -83,33 +80,48 @@ bool overlaps_usable(std::uint64_t begin, std::uint64_t end) noexcept {
 
 [[nodiscard]] bool map_image() noexcept {
     const auto section = [](const void* begin, const void* end, Access access) {
-        return tables.map(number(begin), page_up(number(end)) - number(begin), access, Cache::normal);
+        return tables.map(number(begin), number(begin), page_up(number(end)) - number(begin), access, Cache::normal);
     };
     return section(ringside_text_start, ringside_text_end, Access::read_execute) &&
            section(ringside_rodata_start, ringside_rodata_end, Access::read) &&
            section(ringside_data_start, ringside_image_end, Access::read_write);
 }
 
+/// A panic must be heard from the first moment on.
+[[nodiscard]] bool map_uart() noexcept {
+    const arch::Registers uart = uart_registers();
+    const std::uint64_t begin = page_down(uart.base);
+    return uart.size == 0 || tables.map(begin, begin, page_up(uart.base + uart.size) - begin, Access::read_write, Cache::device);
+}
+
+/// Where device registers appear: at their own address, or, where addresses do not reach that far, in the window kept for them.
+std::uint64_t place_device(std::uint64_t begin, std::uint64_t size) noexcept {
+    if constexpr (arch::kDeviceWindowEnd != 0) {
+        if (begin >= arch::kHighestUsable) {
+            static std::uint64_t next = arch::kDeviceWindow;
+            static std::array<Window, 32> windows;
+            for (Window& window : windows) {
+                if (window.size == 0) {
+                    if (size > arch::kDeviceWindowEnd - next) return 0;
+                    window = {begin, size, next};
+                    next += size;
+                }
+                if (window.physical == begin && window.size >= size) return window.address;
+            }
+            return 0;
+        }
+    }
+    return begin;
+}
+
 } // namespace
 
 virtio::Result<> memory::start_address_space() {
-    const bool gigabyte = arch::cpuid(0x80000000).eax >= 0x80000001 && (arch::cpuid(0x80000001).edx & arch::kCpuidGigabytePages) != 0;
-    using Largest = arch::PageTables::Largest;
-    if (!tables.start(allocate_table, gigabyte ? Largest::gigabyte : Largest::two_megabytes) || !map_image() || !map_usable_memory())
+    if (!tables.start(allocate_table, arch::largest_page()) || !map_image() || !map_usable_memory() || !map_uart())
         return virtio::fail(virtio::Error::out_of_memory);
-    arch::write_cr3(tables.root());
+    arch::use_page_tables(tables);
     table_limit = PageAllocator::kNoLimit;
     active = true;
-
-    // The kernel never runs or reads what would be a user's page; instructions that tell about descriptor tables are the kernel's only.
-    std::uint64_t cr4 = arch::read_cr4();
-    if ((arch::cpuid(1).edx & arch::kCpuidMachineCheck) != 0) cr4 |= kCr4MachineCheck; // else a machine check is a silent reset
-    if (arch::cpuid(0).eax >= 7) {
-        const arch::Cpuid features = arch::cpuid(7);
-        if ((features.ebx & arch::kCpuidSmep) != 0) cr4 |= kCr4Smep;
-        if ((features.ecx & arch::kCpuidUmip) != 0) cr4 |= kCr4Umip;
-    }
-    arch::write_cr4(cr4);
 
     const auto guard = [](const void* page, const char* owner) -> virtio::Result<> {
         name_guard_page(page, owner);
@@ -126,7 +138,7 @@ virtio::Result<> protect(void* first, std::size_t pages, Protection protection) 
     if (begin % kPageSize != 0 || pages == 0) return virtio::fail(virtio::Error::invalid_argument);
     if (tables.look_up(begin).page_size == 0) return virtio::fail(virtio::Error::invalid_argument);
     if (!tables.protect(begin, size, access_of(protection))) return virtio::fail(virtio::Error::out_of_memory);
-    invalidate(begin, begin + size);
+    arch::invalidate(begin, begin + size);
     return {};
 }
 
@@ -135,21 +147,23 @@ virtio::Result<volatile void*> map_device(std::uint64_t physical, std::uint64_t 
     if (size == 0 || physical + size < physical || end <= begin || begin == 0) return virtio::fail(virtio::Error::invalid_argument);
     // A device that claims to sit in memory would make memory uncached, or worse.
     if (overlaps_usable(begin, end)) return virtio::fail(virtio::Error::invalid_argument);
-    if (!tables.map(begin, end - begin, Access::read_write, Cache::device)) return virtio::fail(virtio::Error::out_of_memory);
-    invalidate(begin, end);
-    return reinterpret_cast<volatile void*>(physical);
+    const std::uint64_t place = place_device(begin, end - begin);
+    if (place == 0 || !tables.map(place, begin, end - begin, Access::read_write, Cache::device))
+        return virtio::fail(virtio::Error::out_of_memory);
+    arch::invalidate(place, place + (end - begin));
+    return reinterpret_cast<volatile void*>(static_cast<std::uintptr_t>(place + (physical - begin)));
 }
 
 virtio::Result<const void*> map_firmware(std::uint64_t physical, std::uint64_t size) {
     const std::uint64_t end = page_up(physical + size);
-    if (size == 0 || physical + size < physical || end < physical || physical < kPageSize)
+    if (size == 0 || physical + size < physical || end < physical || end > arch::kHighestUsable || physical < kPageSize)
         return virtio::fail(virtio::Error::invalid_argument);
     for (std::uint64_t page = page_down(physical); page < end; page += kPageSize) {
         if (tables.look_up(page).present) continue;
-        if (!tables.map(page, kPageSize, Access::read, Cache::normal)) return virtio::fail(virtio::Error::out_of_memory);
-        invalidate(page, page + kPageSize);
+        if (!tables.map(page, page, kPageSize, Access::read, Cache::normal)) return virtio::fail(virtio::Error::out_of_memory);
+        arch::invalidate(page, page + kPageSize);
     }
-    return reinterpret_cast<const void*>(physical);
+    return reinterpret_cast<const void*>(static_cast<std::uintptr_t>(physical));
 }
 
 void name_guard_page(const void* page, const char* name) {
@@ -182,7 +196,7 @@ Protection protection_of(std::uint64_t address) noexcept {
 bool is_readable(const void* address, std::size_t size) noexcept {
     const std::uint64_t begin = number(address);
     if (size == 0 || begin + size < begin) return false;
-    if (!active) return begin + size <= kFourGigabytes;
+    if (!active) return begin + size <= arch::kEarlyMappedEnd;
     for (std::uint64_t page = page_down(begin); page < begin + size; page += kPageSize)
         if (!tables.look_up(page).present) return false;
     return true;

@@ -17,7 +17,8 @@ enum class Protection : std::uint8_t { none, read, read_write, read_execute };
 /// Changes `pages` pages from `first` (page-aligned) on; large pages are split as needed, which may run out of memory.
 [[nodiscard]] virtio::Result<> protect(void* first, std::size_t pages, Protection protection);
 
-/// Maps device registers uncached. The same range may be mapped again. The result is the register block's address (physical and virtual).
+/// Maps device registers uncached. The same range may be mapped again. The result is where they appear: at their physical address, unless
+/// that lies beyond the processor's addresses.
 [[nodiscard]] virtio::Result<volatile void*> map_device(std::uint64_t physical, std::uint64_t size);
 
 /// Maps memory that is not RAM for us (firmware tables, ROM) read-only and cached. Ranges already mapped are left as they are.

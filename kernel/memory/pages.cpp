@@ -2,20 +2,15 @@
 
 #include <algorithm>
 
-#include "arch/x86_64/kernel_hooks.hpp"
+#include <machine/page_tables.hpp>
+
+#include "arch/kernel_hooks.hpp"
 #include "kernel/boot_info.hpp"
 #include "kernel/memory/memory_setup.hpp"
 #include "kernel/panic/panic.hpp"
 
 namespace kernel {
 namespace {
-
-// The first MiB is left alone: firmware keeps tables there, and later processors start there.
-constexpr std::uint64_t kLowest = 0x100000;
-// Only this much is mapped until the final page tables are loaded.
-constexpr std::uint64_t kEarlyMapped = std::uint64_t{4} << 30;
-// What the page tables can map, and far more than there is.
-constexpr std::uint64_t kHighest = std::uint64_t{1} << 46;
 
 PageAllocator allocator;
 std::size_t total_pages = 0;
@@ -31,12 +26,13 @@ constexpr std::uint64_t page_up(std::uint64_t address) noexcept { return page_do
 
 Range usable_range(const MemoryRegion& region) noexcept {
     if (region.kind != MemoryKind::usable) return {0, 0};
-    const std::uint64_t begin = std::max(page_up(region.base), kLowest), end = std::min(page_down(region.base + region.size), kHighest);
+    const std::uint64_t begin = std::max(page_up(region.base), arch::kLowestUsable),
+                        end = std::min(page_down(region.base + region.size), arch::kHighestUsable);
     return begin < end ? Range{begin, end} : Range{0, 0};
 }
 
 Range image_range() noexcept {
-    return {reinterpret_cast<std::uint64_t>(ringside_image_start), page_up(reinterpret_cast<std::uint64_t>(ringside_image_end))};
+    return {reinterpret_cast<std::uintptr_t>(ringside_image_start), page_up(reinterpret_cast<std::uintptr_t>(ringside_image_end))};
 }
 
 /// Calls visit(begin, end) for everything that must not be given out though a usable region may contain it.
@@ -50,11 +46,11 @@ template<class Visit> void for_each_reserved(Visit visit) {
         if (region.kind != MemoryKind::usable) visit(Range{page_down(region.base), page_up(region.base + region.size)});
 }
 
-/// The first place in usable memory below 4 GiB where `bytes` fit beside everything reserved.
+/// The first place in usable memory that is mapped already where `bytes` fit beside everything reserved.
 Range find_room(std::uint64_t bytes) noexcept {
     for (const MemoryRegion& region : memory_map()) {
         const Range usable = usable_range(region);
-        const std::uint64_t end = std::min(usable.end, kEarlyMapped);
+        const std::uint64_t end = std::min(usable.end, arch::kEarlyMappedEnd);
         Range room{usable.begin, usable.begin + bytes};
         // Each move goes up, and there are few reserved ranges: repeat until none is in the way.
         for (bool moved = true; moved && room.end <= end;) {
@@ -88,7 +84,7 @@ virtio::Result<> start_memory() {
     const Range metadata = find_room(page_up(metadata_bytes));
     if (metadata.end == 0) return virtio::fail(virtio::Error::out_of_memory);
 
-    allocator.start(highest / kPageSize, {reinterpret_cast<std::byte*>(metadata.begin), metadata_bytes});
+    allocator.start(highest / kPageSize, {reinterpret_cast<std::byte*>(static_cast<std::uintptr_t>(metadata.begin)), metadata_bytes});
     for (const MemoryRegion& region : memory_map()) {
         const Range usable = usable_range(region);
         if (usable.end != 0) allocator.give(usable.begin / kPageSize, (usable.end - usable.begin) / kPageSize);

@@ -6,11 +6,11 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
-#include "arch/x86_64/uart.hpp"
 #include "kernel/log/log.hpp"
 #include "kernel/newlib/descriptors.hpp"
 #include "kernel/newlib/line_editor.hpp"
 #include "kernel/task/mutex.hpp"
+#include "kernel/uart/uart.hpp"
 
 namespace kernel {
 
@@ -25,7 +25,7 @@ public:
         for (;;) {
             std::size_t count = 0;
             while (count < into.size()) {
-                const int byte = peeked_ >= 0 ? peeked_ : arch::early_read();
+                const int byte = peeked_ >= 0 ? peeked_ : early_read();
                 peeked_ = -1;
                 if (byte < 0) break;
                 into[count++] = static_cast<char>(byte);
@@ -39,12 +39,12 @@ public:
     virtio::Result<std::size_t> write(std::span<const char> from) override {
         // early_write() makes CR LF out of LF; ours has been made already.
         for (char byte : from) {
-            if (byte != '\r') arch::early_write(&byte, 1);
+            if (byte != '\r') early_write(&byte, 1);
         }
         return from.size();
     }
     [[nodiscard]] bool readable() const override {
-        if (peeked_ < 0) peeked_ = arch::early_read();
+        if (peeked_ < 0) peeked_ = early_read();
         return peeked_ >= 0;
     }
 

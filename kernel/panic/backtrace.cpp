@@ -1,7 +1,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "arch/x86_64/kernel_hooks.hpp"
+#include <machine/frame.hpp>
+
 #include "kernel/memory/address_space.hpp"
 #include "kernel/panic/panic.hpp"
 
@@ -46,17 +47,14 @@ void print_entry(std::size_t number, std::uintptr_t address, bool is_return_addr
     // A return address may already belong to the next function when the call was the last instruction: look one byte back.
     const Symbol* symbol = find_symbol(is_return_address ? address - 1 : address);
     if (symbol != nullptr)
-        emergency_print("  #%zu %016lx %s+0x%lx\n", number, address, ringside_symbol_names + symbol->name, address - symbol->address);
+        emergency_print("  #%zu %016lx %s+0x%lx\n", number, static_cast<unsigned long>(address), ringside_symbol_names + symbol->name,
+                        static_cast<unsigned long>(address - symbol->address));
     else
-        emergency_print("  #%zu %016lx\n", number, address);
+        emergency_print("  #%zu %016lx\n", number, static_cast<unsigned long>(address));
 }
 
-/// True behind a call instruction: e8 and four bytes, or ff with its operand.
-bool is_return_address(std::uintptr_t address) noexcept {
-    if (!is_text(address) || !is_text(address - 7)) return false;
-    const auto* code = reinterpret_cast<const std::uint8_t*>(address);
-    return code[-5] == 0xe8 || code[-2] == 0xff || code[-3] == 0xff || code[-6] == 0xff || code[-7] == 0xff;
-}
+/// True behind a call instruction.
+bool is_return_address(std::uintptr_t address) noexcept { return is_text(address) && is_text(address - 8) && arch::follows_call(address); }
 
 /// A runaway recursion is one line, not ten thousand.
 void print_repeated(std::size_t times) noexcept {
@@ -65,20 +63,27 @@ void print_repeated(std::size_t times) noexcept {
 
 } // namespace
 
-void print_backtrace(const void* frame_pointer, std::uintptr_t instruction, const void* stack_pointer) noexcept {
+void print_backtrace(const Place& place) noexcept {
+    constexpr std::size_t kWord = sizeof(std::uintptr_t);
+    constexpr auto kFirstWord = arch::kCallerFrameWord < arch::kReturnAddressWord ? arch::kCallerFrameWord : arch::kReturnAddressWord;
     emergency_write("backtrace:\n");
     std::size_t number = 0, repeated = 0;
-    if (instruction != 0) print_entry(number++, instruction, false);
-    auto frame = reinterpret_cast<std::uintptr_t>(frame_pointer);
+    if (place.instruction != 0) print_entry(number++, place.instruction, false);
+    std::uintptr_t frame = place.frame_pointer;
     std::uintptr_t last = 0;
-    if (stack_pointer != nullptr && reinterpret_cast<std::uintptr_t>(stack_pointer) % 8 == 0 && is_readable(stack_pointer, 8)) {
-        const std::uintptr_t caller = *static_cast<const std::uintptr_t*>(stack_pointer);
-        if (is_return_address(caller)) print_entry(number++, caller, true);
+    std::uintptr_t caller_of_leaf = place.link;
+    if (arch::kCallPushesReturnAddress && place.stack_pointer != 0 && place.stack_pointer % kWord == 0 &&
+        is_readable(reinterpret_cast<const void*>(place.stack_pointer), kWord))
+        caller_of_leaf = *reinterpret_cast<const std::uintptr_t*>(place.stack_pointer);
+    if (is_return_address(caller_of_leaf)) {
+        print_entry(number++, caller_of_leaf, true);
+        // A function that has a frame has saved the link register there as well.
+        if (!arch::kCallPushesReturnAddress) last = caller_of_leaf;
     }
     for (std::size_t walked = 0; number < kLongest && walked < kDeepest; ++walked) {
-        if (frame == 0 || frame % 8 != 0 || !is_readable(reinterpret_cast<const void*>(frame), 16)) break;
+        if (frame == 0 || frame % kWord != 0 || !is_readable(reinterpret_cast<const std::uintptr_t*>(frame) + kFirstWord, 2 * kWord)) break;
         const auto* words = reinterpret_cast<const std::uintptr_t*>(frame);
-        const std::uintptr_t caller = words[1];
+        const std::uintptr_t caller = words[arch::kReturnAddressWord];
         // Something else than code: the end of the chain, or a destroyed stack.
         if (!is_text(caller)) break;
         if (caller == last) {
@@ -90,8 +95,8 @@ void print_backtrace(const void* frame_pointer, std::uintptr_t instruction, cons
         }
         last = caller;
         // Frames go upwards; anything else would be a loop.
-        if (words[0] <= frame) break;
-        frame = words[0];
+        if (words[arch::kCallerFrameWord] <= frame) break;
+        frame = words[arch::kCallerFrameWord];
     }
     print_repeated(repeated);
 }

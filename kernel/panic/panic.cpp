@@ -1,9 +1,9 @@
 #include "kernel/panic/panic.hpp"
 
-#include "arch/x86_64/uart.hpp"
 #include "kernel/interrupt/interrupts.hpp"
 #include "kernel/panic/format.hpp"
 #include "kernel/power/power.hpp"
+#include "kernel/uart/uart.hpp"
 
 namespace kernel {
 namespace {
@@ -19,7 +19,7 @@ void emit(void*, const char* text, std::size_t size) { emergency_write({text, si
 void set_emergency_writer(EmergencyWriter writer) noexcept { emergency_writer = writer; }
 
 void emergency_write(std::string_view text) noexcept {
-    arch::early_write(text.data(), text.size());
+    early_write(text.data(), text.size());
     if (emergency_writer != nullptr) emergency_writer(text.data(), text.size());
 }
 
@@ -42,8 +42,8 @@ void begin_panic() noexcept {
     emergency_write("PANIC: ");
 }
 
-void end_panic(const void* frame_pointer, std::uintptr_t instruction, const void* stack_pointer) noexcept {
-    if (depth == 1) print_backtrace(frame_pointer, instruction, stack_pointer);
+void end_panic(const Place& place) noexcept {
+    if (depth == 1) print_backtrace(place);
     power_off(kPanicStatus);
 }
 
@@ -54,7 +54,7 @@ void panic(const char* format, ...) {
     format_to(emit, nullptr, format, arguments);
     va_end(arguments);
     emergency_write("\n");
-    end_panic(__builtin_frame_address(0), 0, nullptr);
+    end_panic({.frame_pointer = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0))});
 }
 
 } // namespace kernel

@@ -17,10 +17,19 @@ inline constexpr int kPanicStatus = 101;
 /// %s %d %i %u %x %c %p %% with l, ll, z, width and zero padding; anything else is printed as it stands.
 [[noreturn, gnu::format(printf, 1, 2)]] void panic(const char* format, ...);
 
+/// Where a backtrace begins. A small function has no frame of its own; who called it is then only to be seen at its stack pointer or in
+/// the link register, whichever the processor has (0: not known).
+struct Place {
+    std::uintptr_t frame_pointer = 0;
+    std::uintptr_t instruction = 0;
+    std::uintptr_t stack_pointer = 0;
+    std::uintptr_t link = 0;
+};
+
 // The two halves, for a report with more in it than one line: begin_panic prints "PANIC: " (a second panic while one is being
-// reported is cut short), end_panic prints the backtrace from a frame pointer and instruction on, and powers off.
+// reported is cut short), end_panic prints the backtrace from a place on, and powers off.
 void begin_panic() noexcept;
-[[noreturn]] void end_panic(const void* frame_pointer, std::uintptr_t instruction, const void* stack_pointer) noexcept;
+[[noreturn]] void end_panic(const Place& place) noexcept;
 
 using EmergencyWriter = void (*)(const char* text, std::size_t size);
 void set_emergency_writer(EmergencyWriter writer) noexcept;
@@ -29,8 +38,7 @@ void set_emergency_writer(EmergencyWriter writer) noexcept;
 void emergency_write(std::string_view text) noexcept;
 [[gnu::format(printf, 1, 2)]] void emergency_print(const char* format, ...) noexcept;
 
-/// Prints one "  #n address symbol+offset" line for `instruction` (unless 0) and for every caller found from the frame pointer on.
-/// A small function has no frame of its own; who called it is then only to be seen at its stack pointer (unless null).
-void print_backtrace(const void* frame_pointer, std::uintptr_t instruction, const void* stack_pointer) noexcept;
+/// Prints one "  #n address symbol+offset" line for the instruction (unless 0) and for every caller found from the frame pointer on.
+void print_backtrace(const Place& place) noexcept;
 
 } // namespace kernel

@@ -3,15 +3,15 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
-#include "arch/x86_64/kernel_hooks.hpp"
+#include <machine/frame.hpp>
+
+#include "arch/kernel_hooks.hpp"
 #include "kernel/memory/pages.hpp"
 
 namespace kernel {
 namespace {
-
-// One instruction: return. What a probe tries to execute where nothing may be executed.
-constexpr std::uint8_t kReturn = 0xc3;
 
 /// Keeps the compiler from knowing what an address is.
 template<class T> T* hidden(T* pointer) noexcept {
@@ -28,13 +28,13 @@ void write_rodata() { *hidden(const_cast<volatile char*>(ringside_rodata_start))
 void execute_heap() {
     const auto page = allocate_pages(1);
     if (!page) return;
-    *static_cast<volatile std::uint8_t*>(*page) = kReturn;
+    std::memcpy(*page, arch::kReturnCode.data(), sizeof arch::kReturnCode);
     execute(*page);
 }
 
 void execute_stack() {
-    volatile std::uint8_t code = kReturn;
-    execute(const_cast<std::uint8_t*>(&code));
+    auto code = arch::kReturnCode;
+    execute(hidden(code.data()));
 }
 
 void read_null() { (void)*hidden(static_cast<volatile std::uint8_t*>(nullptr)); }

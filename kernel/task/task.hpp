@@ -12,7 +12,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "arch/x86_64/context.hpp"
+#include <machine/context.hpp>
+
 #include "kernel/task/deadline_heap.hpp"
 #include "kernel/task/list.hpp"
 #include "kernel/time/clock.hpp"

@@ -13,7 +13,7 @@ namespace kernel {
 
 inline constexpr std::uint64_t kNever = ~std::uint64_t{0};
 
-/// Finds the rates of the time stamp counter and of the timer (sleeping some milliseconds if nobody tells). After start_interrupts().
+/// Finds the rates of the processor's counter and of the timer (sleeping some milliseconds if nobody tells). After start_interrupts().
 [[nodiscard]] virtio::Result<> start_clock();
 
 /// Monotonic; 0 is the first instruction after the loader (0 all the time until start_clock()).
@@ -26,12 +26,11 @@ inline constexpr std::uint64_t kNever = ~std::uint64_t{0};
 /// Ends a halt at `deadline_ns` of now_ns() (or earlier, if the hardware cannot count that far: look at the clock). kNever switches it off.
 void arm_timer(std::uint64_t deadline_ns) noexcept;
 
-/// Where the rate came from ("kvmclock", "cpuid", "pit", ...) and how much was found.
+/// Where the rate came from ("kvmclock", "cpuid", "pit", "cntfrq", "device tree", ...) and how much was found.
 struct ClockInfo {
     const char* source = "none";
-    std::uint64_t counter_hz = 0; ///< time stamp counter
-    std::uint64_t timer_hz = 0;   ///< local APIC timer, 0 with TSC deadline
-    bool tsc_deadline = false;
+    std::uint64_t counter_hz = 0;
+    std::uint64_t timer_hz = 0;       ///< 0: the timer compares with the counter itself
     std::uint64_t calibration_ns = 0; ///< time asleep while measuring
 };
 [[nodiscard]] ClockInfo clock_info() noexcept;

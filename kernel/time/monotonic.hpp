@@ -3,11 +3,11 @@
 
 #include <cstdint>
 
-#include "kernel/time/rate.hpp"
+#include "arch/rate.hpp"
 
 namespace kernel::timer {
 
 extern std::uint64_t start_ticks;
-extern Rate to_nanoseconds; ///< converts everything to 0 until the clock runs
+extern arch::Rate to_nanoseconds; ///< converts everything to 0 until the clock runs
 
 } // namespace kernel::timer

@@ -1,11 +1,13 @@
-// Decoding what the CMOS real-time clock says: BCD or binary, 12 or 24 hours, with or without a century register.
-// Pure arithmetic; any context.
+// The machine's real-time clock: the CMOS one of PCs (BCD or binary, 12 or 24 hours, with or without a century register), ARM's PL031,
+// Goldfish's. Task context; rtc_to_unix() is pure arithmetic.
 //
-//     auto seconds = kernel::rtc_to_unix(fields);        // nothing if the registers hold no date (no clock: all ones)
+//     auto seconds = kernel::read_rtc(kernel::hardware().rtc);       // nothing if there is no clock or no date in it
 #pragma once
 
 #include <cstdint>
 #include <optional>
+
+#include "arch/hardware.hpp"
 
 namespace kernel {
 
@@ -20,5 +22,8 @@ struct RtcFields {
 
 /// Seconds since 1970-01-01 00:00 UTC.
 [[nodiscard]] std::optional<std::int64_t> rtc_to_unix(const RtcFields& fields) noexcept;
+
+/// The same, asked of the hardware, whose registers get mapped.
+[[nodiscard]] std::optional<std::int64_t> read_rtc(const arch::RealTimeClock& clock);
 
 } // namespace kernel

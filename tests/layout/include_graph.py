@@ -25,6 +25,9 @@ MAY_INCLUDE = {
 # Who may say <ringside/NAME.hpp>: programs, not the floors below them. Everybody may use the leaf.
 PUBLIC_USERS = {"boot", "examples", "tests", "toolchain"}
 
+# <machine/NAME.hpp> is arch/PROCESSOR/machine/NAME.hpp, of whichever processor is built for.
+MACHINE_USERS = {"arch", "kernel", "boot", "tests"}
+
 # lwIP's own headers, which only the kernel's network knows.
 LWIP = ("lwip/", "netif/")
 LWIP_USERS = ("kernel/network/", "kernel/app_network.cpp")
@@ -63,6 +66,11 @@ def faults(root):
                     found.append(f'{where}: "{name}" is not the path of a file from the root of the repository')
                 elif folder_of(Path(name)) not in MAY_INCLUDE[folder]:
                     found.append(f'{where}: {folder} must not include "{name}"')
+                elif folder == "kernel" and name.startswith(("arch/", "boot/")) and name.count("/") > 1:
+                    found.append(f'{where}: kernel must not name a processor, as in "{name}"')
+            elif name.startswith("machine/"):
+                if folder not in MACHINE_USERS:
+                    found.append(f"{where}: {folder} must not include <{name}>")
             elif name.startswith("ringside/arch/"):
                 if folder == "examples":
                     found.append(f"{where}: a program has no business with <{name}>")
@@ -77,14 +85,16 @@ def faults(root):
 def self_check():
     """Each rule, broken once in a tree of its own, must be seen; a tree that keeps all of them must pass."""
     good = {"libvirtio/a.hpp": "#include <span>\n#include <ringside/arch/io.hpp>\n", "drivers/b.cpp": '#include "libvirtio/a.hpp"\n',
-            "arch/x86_64/include/ringside/arch/io.hpp": "#include <cstdint>\n", "arch/x86_64/hooks.hpp": "",
-            "kernel/c.cpp": '#include "drivers/b.cpp"\n#include "arch/x86_64/hooks.hpp"\n#include <cstdio>\n',
+            "arch/x86_64/include/ringside/arch/io.hpp": "#include <cstdint>\n", "arch/hooks.hpp": "", "arch/x86_64/own.hpp": "",
+            "arch/x86_64/machine/cpu.hpp": "",
+            "kernel/c.cpp": '#include "drivers/b.cpp"\n#include "arch/hooks.hpp"\n#include <machine/cpu.hpp>\n#include <cstdio>\n',
             "boot/d.cpp": '#include "kernel/c.cpp"\n', "examples/e.cpp": "#include <ringside/app.hpp>\n"}
     broken = {"libvirtio/up.hpp": '#include "drivers/b.cpp"\n', "drivers/up.cpp": '#include "kernel/c.cpp"\n',
               "kernel/up.cpp": '#include "boot/d.cpp"\n', "arch/x86_64/up.cpp": '#include "kernel/c.cpp"\n',
               "arch/x86_64/include/ringside/arch/up.hpp": '#include "libvirtio/a.hpp"\n', "libvirtio/libc.cpp": "#include <cstdio>\n",
               "drivers/near.cpp": '#include "b.cpp"\n', "examples/deep.cpp": '#include "kernel/c.cpp"\n',
-              "kernel/public.cpp": "#include <ringside/app.hpp>\n", "kernel/stack.cpp": "#include <lwip/tcp.h>\n"}
+              "kernel/public.cpp": "#include <ringside/app.hpp>\n", "kernel/stack.cpp": "#include <lwip/tcp.h>\n",
+              "kernel/processor.cpp": '#include "arch/x86_64/own.hpp"\n', "drivers/machine.cpp": "#include <machine/cpu.hpp>\n"}
 
     def count(files):
         with tempfile.TemporaryDirectory() as folder:

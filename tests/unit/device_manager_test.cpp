@@ -11,6 +11,8 @@
 
 namespace {
 
+constexpr std::uint32_t kSender = 0x18, kUnknownSender = 0xffff;
+
 /// The machine's vectors and lines, as kernel/interrupt/interrupts.hpp has them.
 struct Machine {
     struct Slot {
@@ -19,8 +21,9 @@ struct Machine {
     };
     std::array<Slot, 256> slots{};
     std::vector<std::uint32_t> masked;
-    std::array<int, 32> routed{}; // the vector of each line, 0: none
-    unsigned vectors = 200;       // how many there are
+    std::array<int, 32> routed{};                                 // the vector of each line, 0: none
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> senders; // of messages, and which of theirs
+    unsigned vectors = 200;                                       // how many there are
     unsigned inputs = 24;
 
     void raise(std::uint32_t vector) {
@@ -54,10 +57,14 @@ virtio::Result<Vector> allocate_vector(InterruptHandler handler, void* context, 
     return virtio::fail(virtio::Error::interrupt_unavailable);
 }
 void free_vector(Vector vector) { machine.slots[vector.number] = {}; }
-MsiMessage msi_message(Vector vector) { return {0xfee00000, vector.number}; }
-virtio::Result<> route_line(std::uint32_t gsi, Vector vector, Trigger, Polarity) {
-    if (gsi >= machine.inputs) return virtio::fail(virtio::Error::out_of_range);
-    machine.routed[gsi] = vector.number;
+virtio::Result<MsiMessage> connect_message(Vector vector, std::uint32_t device, std::uint32_t index) {
+    if (device == kUnknownSender) return virtio::fail(virtio::Error::interrupt_unavailable);
+    machine.senders.push_back({device, index});
+    return MsiMessage{0xfee00000, vector.number};
+}
+virtio::Result<> route_line(const Line& line, Vector vector) {
+    if (line.gsi >= machine.inputs) return virtio::fail(virtio::Error::out_of_range);
+    machine.routed[line.gsi] = vector.number;
     return {};
 }
 void mask_line(std::uint32_t gsi) { machine.masked.push_back(gsi); }
@@ -68,13 +75,23 @@ void disable_interrupts() noexcept {}
 
 using namespace kernel;
 
+TEST_CASE("routes: the interrupt controller hears who sends a message; one that it cannot serve costs no vector") {
+    machine = {};
+    InterruptRoutes routes;
+    Device device;
+    REQUIRE(routes.add_message(device.target(), kSender, 3, "pci 00:03.0"));
+    CHECK((machine.senders == std::vector<std::pair<std::uint32_t, std::uint32_t>>{{kSender, 3}}));
+    CHECK(routes.add_message(device.target(), kUnknownSender, 0, "pci 00:04.0").error() == virtio::Error::interrupt_unavailable);
+    CHECK(machine.used() == 1);
+}
+
 TEST_CASE("routes: each message calls its own device with its own number") {
     machine = {};
     InterruptRoutes routes;
     Device one, two;
-    const auto a = routes.add_message(one.target(), 0, "pci 00:01.0");
-    const auto b = routes.add_message(one.target(), 1, "pci 00:01.0");
-    const auto c = routes.add_message(two.target(), 0, "pci 00:02.0");
+    const auto a = routes.add_message(one.target(), kSender, 0, "pci 00:01.0");
+    const auto b = routes.add_message(one.target(), kSender, 1, "pci 00:01.0");
+    const auto c = routes.add_message(two.target(), kSender, 0, "pci 00:02.0");
     REQUIRE((a && b && c));
     machine.raise(b->data);
     machine.raise(c->data);
@@ -93,9 +110,9 @@ TEST_CASE("routes: B26: no vectors left is an error value, and a freed one comes
     machine.vectors = 2;
     InterruptRoutes routes;
     Device device;
-    REQUIRE(routes.add_message(device.target(), 0, "a"));
-    REQUIRE(routes.add_message(device.target(), 1, "a"));
-    CHECK(routes.add_message(device.target(), 2, "a").error() == virtio::Error::interrupt_unavailable);
+    REQUIRE(routes.add_message(device.target(), kSender, 0, "a"));
+    REQUIRE(routes.add_message(device.target(), kSender, 1, "a"));
+    CHECK(routes.add_message(device.target(), kSender, 2, "a").error() == virtio::Error::interrupt_unavailable);
     CHECK(routes.add_line({.gsi = 5}, device.target(), "a").error() == virtio::Error::interrupt_unavailable);
     routes.remove(device.target());
     CHECK(machine.used() == 0);
@@ -103,8 +120,8 @@ TEST_CASE("routes: B26: no vectors left is an error value, and a freed one comes
     machine = {};
     machine.vectors = 250;
     InterruptRoutes many;
-    for (std::size_t i = 0; i < InterruptRoutes::kMostMessages; ++i) REQUIRE(many.add_message(device.target(), 0, "x"));
-    CHECK(many.add_message(device.target(), 0, "x").error() == virtio::Error::interrupt_unavailable);
+    for (std::size_t i = 0; i < InterruptRoutes::kMostMessages; ++i) REQUIRE(many.add_message(device.target(), kSender, 0, "x"));
+    CHECK(many.add_message(device.target(), kSender, 0, "x").error() == virtio::Error::interrupt_unavailable);
 }
 
 TEST_CASE("routes: trap 30: a shared line calls everybody on it, and is masked when the last one goes") {

@@ -9,7 +9,8 @@
 #include <memory>
 #include <utility>
 
-#include "arch/x86_64/context.hpp"
+#include <machine/context.hpp>
+
 #include "kernel/interrupt/interrupts.hpp"
 #include "kernel/memory/address_space.hpp"
 #include "kernel/memory/pages.hpp"

@@ -1,11 +1,11 @@
 #include <doctest/doctest.h>
 
-#include "kernel/interrupt/isa_lines.hpp"
+#include "kernel/firmware/isa_lines.hpp"
 
+using kernel::IsaLines;
 using kernel::Line;
 using kernel::Polarity;
 using kernel::Trigger;
-using kernel::interrupt::IsaLines;
 
 namespace {
 

@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
-#include "arch/x86_64/uart.hpp"
 #include "kernel/firmware/command_line.hpp"
 #include "kernel/task/task.hpp"
+#include "kernel/uart/uart.hpp"
 #include "tests/unit/fake_machine.hpp"
 #include <doctest/doctest.h>
 
@@ -27,11 +27,8 @@ kernel::LogReader at_the_end() { return kernel::LogReader(kernel::log_ring().hea
 
 } // namespace
 
-namespace arch {
-void early_write(const char* text, std::size_t size) noexcept { serial.append(text, size); }
-} // namespace arch
-
 namespace kernel {
+void early_write(const char* text, std::size_t size) noexcept { serial.append(text, size); }
 std::optional<std::string_view> command_line_value(std::string_view key) noexcept {
     return key == "log" && !log_option.empty() ? std::optional(log_option) : std::nullopt;
 }

@@ -3,10 +3,10 @@
 
 #include <ctime>
 
-#include "kernel/time/rate.hpp"
+#include "arch/rate.hpp"
 #include "kernel/time/rtc.hpp"
 
-using kernel::Rate;
+using arch::Rate;
 using kernel::RtcFields;
 
 TEST_CASE("ticks become nanoseconds within a part in a thousand million") {
@@ -47,20 +47,20 @@ TEST_CASE("there and back loses at most a tick") {
 }
 
 TEST_CASE("a frequency out of two counts") {
-    CHECK(kernel::frequency(26'000'000, 11'932, 1'193'182) == 2'599'960'778);
-    CHECK(kernel::frequency(1, 0, 1'193'182) == 0);
-    CHECK(kernel::frequency(0, 5, 1'193'182) == 0);
-    CHECK(kernel::frequency(~std::uint64_t{0}, 1, ~std::uint64_t{0}) == 0);
+    CHECK(arch::frequency(26'000'000, 11'932, 1'193'182) == 2'599'960'778);
+    CHECK(arch::frequency(1, 0, 1'193'182) == 0);
+    CHECK(arch::frequency(0, 5, 1'193'182) == 0);
+    CHECK(arch::frequency(~std::uint64_t{0}, 1, ~std::uint64_t{0}) == 0);
 }
 
 TEST_CASE("pvclock's multiplier and shift") {
-    CHECK(kernel::pvclock_frequency(1u << 31, 1) == 1'000'000'000);
-    CHECK(kernel::pvclock_frequency(1u << 31, 0) == 2'000'000'000);
-    CHECK(kernel::pvclock_frequency(0xcccccccd, -1) == doctest::Approx(2.5e9));
-    CHECK(kernel::pvclock_frequency(0, 0) == 0);
-    CHECK(kernel::pvclock_frequency(1, 100) == 0);
-    CHECK(kernel::pvclock_frequency(1, -100) == 0);
-    CHECK(kernel::pvclock_frequency(1, -31) == 0);
+    CHECK(arch::pvclock_frequency(1u << 31, 1) == 1'000'000'000);
+    CHECK(arch::pvclock_frequency(1u << 31, 0) == 2'000'000'000);
+    CHECK(arch::pvclock_frequency(0xcccccccd, -1) == doctest::Approx(2.5e9));
+    CHECK(arch::pvclock_frequency(0, 0) == 0);
+    CHECK(arch::pvclock_frequency(1, 100) == 0);
+    CHECK(arch::pvclock_frequency(1, -100) == 0);
+    CHECK(arch::pvclock_frequency(1, -31) == 0);
 }
 
 namespace {

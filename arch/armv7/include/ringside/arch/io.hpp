@@ -9,6 +9,9 @@
 
 namespace arch {
 
+/// Whether there is an address space for ports.
+inline constexpr bool kHasPorts = false;
+
 inline std::uint8_t mmio_read8(std::uintptr_t address) noexcept {
     std::uint8_t value;
     asm volatile("ldrb %0, [%1]" : "=r"(value) : "r"(address) : "memory");

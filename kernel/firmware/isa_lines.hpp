@@ -7,9 +7,13 @@
 #include <array>
 #include <cstdint>
 
-#include "kernel/interrupt/interrupts.hpp"
+#include "arch/hardware.hpp"
 
-namespace kernel::interrupt {
+namespace kernel {
+
+using arch::Line;
+using arch::Polarity;
+using arch::Trigger;
 
 class IsaLines {
 public:
@@ -40,4 +44,4 @@ private:
     std::array<Entry, 16> entries_{};
 };
 
-} // namespace kernel::interrupt
+} // namespace kernel

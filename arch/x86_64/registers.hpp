@@ -1,7 +1,7 @@
-// The processor's special instructions, one function each: model-specific registers, CPUID, control registers, time stamp
-// counter, interrupt flag, RDRAND. General registers only, so interrupt handlers may use them.
+// The processor's own registers, one function each: model-specific registers, CPUID, control registers. For arch/x86_64 and boot/x86_64.
+// General registers only, so interrupt handlers may use them.
 //
-//     if (arch::cpuid(1).ecx & arch::kCpuidRdrand) ...
+//     if (arch::cpuid(1).ecx & arch::kCpuidTscDeadline) ...
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ inline Cpuid cpuid(std::uint32_t leaf, std::uint32_t subleaf = 0) noexcept {
 }
 
 // Leaf 1, ecx and edx.
-inline constexpr std::uint32_t kCpuidX2apic = 1u << 21, kCpuidTscDeadline = 1u << 24, kCpuidRdrand = 1u << 30, kCpuidHypervisor = 1u << 31;
+inline constexpr std::uint32_t kCpuidX2apic = 1u << 21, kCpuidTscDeadline = 1u << 24, kCpuidHypervisor = 1u << 31;
 inline constexpr std::uint32_t kCpuidMachineCheck = 1u << 7;
 // Leaf 7, ebx and ecx.
 inline constexpr std::uint32_t kCpuidSmep = 1u << 7, kCpuidUmip = 1u << 2;
@@ -59,36 +59,5 @@ inline std::uint64_t read_cr4() noexcept {
 }
 inline void write_cr4(std::uint64_t value) noexcept { asm volatile("mov %0, %%cr4" : : "r"(value) : "memory"); }
 inline void invalidate_page(std::uint64_t address) noexcept { asm volatile("invlpg (%0)" : : "r"(address) : "memory"); }
-
-/// The time stamp counter, not ordered with surrounding loads: good enough for a clock of one processor.
-inline std::uint64_t read_tsc() noexcept {
-    std::uint32_t low, high;
-    asm volatile("rdtsc" : "=a"(low), "=d"(high));
-    return std::uint64_t{high} << 32 | low;
-}
-
-inline bool interrupts_enabled() noexcept {
-    std::uint64_t flags;
-    asm volatile("pushfq; popq %0" : "=r"(flags) : : "memory");
-    return (flags & 0x200) != 0;
-}
-inline void enable_interrupts() noexcept { asm volatile("sti" : : : "memory"); }
-inline void disable_interrupts() noexcept { asm volatile("cli" : : : "memory"); }
-/// STI holds interrupts off for one more instruction: nothing can slip in before the halt.
-inline void enable_and_halt() noexcept { asm volatile("sti; hlt" : : : "memory"); }
-[[noreturn]] inline void halt_for_ever() noexcept {
-    for (;;) asm volatile("cli; hlt" : : : "memory");
-}
-
-/// A random number from the processor; false without RDRAND or when it is out of entropy (ten tries, as its manual advises).
-inline bool rdrand(std::uint64_t& value) noexcept {
-    if ((cpuid(1).ecx & kCpuidRdrand) == 0) return false;
-    for (int attempt = 0; attempt < 10; ++attempt) {
-        bool ok;
-        asm volatile("rdrand %0" : "=r"(value), "=@ccc"(ok));
-        if (ok) return true;
-    }
-    return false;
-}
 
 } // namespace arch

@@ -1,13 +1,13 @@
 // Converting counter ticks to nanoseconds and back without a division on the way: value * multiplier >> 32, in 128 bits, so that
 // neither a long uptime nor a fast counter overflows. Pure arithmetic; any context.
 //
-//     constexpr auto rate = kernel::Rate::from_frequencies(counter_hz, 1'000'000'000);
+//     constexpr auto rate = arch::Rate::from_frequencies(counter_hz, 1'000'000'000);
 //     ns = rate.convert(ticks);
 #pragma once
 
 #include <cstdint>
 
-namespace kernel {
+namespace arch {
 
 class Rate {
 public:
@@ -50,4 +50,4 @@ private:
     return hz > ~std::uint64_t{0} ? 0 : static_cast<std::uint64_t>(hz);
 }
 
-} // namespace kernel
+} // namespace arch

@@ -1,4 +1,4 @@
-#include "kernel/time/calibration.hpp"
+#include "arch/x86_64/calibration.hpp"
 
 #include <array>
 #include <atomic>
@@ -7,14 +7,13 @@
 
 #include <ringside/arch/io.hpp>
 
-#include "arch/x86_64/cpu.hpp"
-#include "arch/x86_64/local_apic.hpp"
-#include "kernel/firmware/acpi.hpp"
-#include "kernel/interrupt/interrupts.hpp"
-#include "kernel/time/rate.hpp"
-#include "kernel/time/timer_interrupt.hpp"
+#include <machine/cpu.hpp>
 
-namespace kernel::timer {
+#include "arch/interrupts.hpp"
+#include "arch/rate.hpp"
+#include "arch/x86_64/local_apic.hpp"
+
+namespace arch {
 namespace {
 
 // --- what others know -------------------------------------------------------------------------------------------------
@@ -37,10 +36,10 @@ static_assert(sizeof(KvmTime) == 32);
 volatile KvmTime kvm_time;
 
 std::uint64_t kvm_counter_hz() noexcept {
-    arch::write_msr(kKvmClockMsr, reinterpret_cast<std::uint64_t>(&kvm_time) | 1);
+    write_msr(kKvmClockMsr, reinterpret_cast<std::uint64_t>(&kvm_time) | 1);
     const std::uint32_t multiplier = kvm_time.multiplier;
     const std::int8_t shift = kvm_time.shift;
-    arch::write_msr(kKvmClockMsr, 0);
+    write_msr(kKvmClockMsr, 0);
     return pvclock_frequency(multiplier, shift);
 }
 
@@ -54,8 +53,8 @@ constexpr std::string_view kKvm("KVMKVMKVM\0\0\0", 12), kTcg("TCGTCGTCGTCG", 12)
 
 Hypervisor hypervisor() noexcept {
     Hypervisor found;
-    if ((arch::cpuid(1).ecx & arch::kCpuidHypervisor) == 0) return found;
-    const arch::Cpuid leaf = arch::cpuid(kHypervisorLeaf);
+    if ((cpuid(1).ecx & kCpuidHypervisor) == 0) return found;
+    const Cpuid leaf = cpuid(kHypervisorLeaf);
     found.highest_leaf = leaf.eax;
     std::memcpy(found.name.data(), &leaf.ebx, 4);
     std::memcpy(found.name.data() + 4, &leaf.ecx, 4);
@@ -70,14 +69,14 @@ bool is_emulated_timer_known() noexcept {
     return host.is(kTcg) || host.is(kKvm);
 }
 
-Rates hypervisor_rates() noexcept {
+TimerRates hypervisor_rates() noexcept {
     const Hypervisor host = hypervisor();
     // This leaf gives both rates in kHz: the counter's and the local APIC timer's.
     if (host.highest_leaf >= kFrequencyLeaf && host.highest_leaf < kFrequencyLeaf + 0x1000) {
-        const arch::Cpuid rates = arch::cpuid(kFrequencyLeaf);
+        const Cpuid rates = cpuid(kFrequencyLeaf);
         if (rates.eax != 0) return {"hypervisor", std::uint64_t{rates.eax} * 1000, std::uint64_t{rates.ebx} * 1000, 0};
     }
-    if (host.is(kKvm) && (arch::cpuid(kKvmFeatures).eax & kKvmClock) != 0)
+    if (host.is(kKvm) && (cpuid(kKvmFeatures).eax & kKvmClock) != 0)
         if (const std::uint64_t hz = kvm_counter_hz(); hz != 0) return {"kvmclock", hz, kEmulatedTimerHz, 0};
     return {};
 }
@@ -92,7 +91,6 @@ constexpr std::uint8_t kPitOneShot = 0x30, kPitLatch = 0x00;
 constexpr std::uint16_t kPitCount = 5966;    // 5 ms
 constexpr std::uint16_t kPitShortest = 1193; // 1 ms: shorter intervals are not exact enough
 constexpr int kMostIntervals = 10;
-constexpr std::uint8_t kPitIrq = 0;
 // Where a PC wires interrupt 0. QEMU's microvm does so as well but has no override in its MADT; nothing else is on that input.
 constexpr std::uint32_t kPitUsualInput = 2;
 // The local APIC timer ends the sleep if the interval timer's interrupt never comes: 0.1 s at the usual 1 GHz.
@@ -100,29 +98,32 @@ constexpr std::uint32_t kBackstopTicks = 100'000'000;
 constexpr std::uint32_t kUncalibratedSleepTicks = 10'000'000;
 constexpr std::uint64_t kPmTimerHz = 3'579'545;
 
-std::atomic<std::uint32_t> fired{0};
+std::uint64_t halted = 0;
 
 std::uint16_t pit_now() noexcept {
-    arch::port_write8(kPitCommand, kPitLatch);
-    const std::uint8_t low = arch::port_read8(kPitChannel0), high = arch::port_read8(kPitChannel0);
+    port_write8(kPitCommand, kPitLatch);
+    const std::uint8_t low = port_read8(kPitChannel0), high = port_read8(kPitChannel0);
     return static_cast<std::uint16_t>(low | high << 8);
 }
 
 void pit_start(std::uint16_t count) noexcept {
-    arch::port_write8(kPitCommand, kPitOneShot);
-    arch::port_write8(kPitChannel0, static_cast<std::uint8_t>(count));
-    arch::port_write8(kPitChannel0, static_cast<std::uint8_t>(count >> 8));
+    port_write8(kPitCommand, kPitOneShot);
+    port_write8(kPitChannel0, static_cast<std::uint8_t>(count));
+    port_write8(kPitChannel0, static_cast<std::uint8_t>(count >> 8));
 }
 
 /// Halts until the word is set or the local APIC timer has run down. True if the word was set.
 bool sleep_until_set(const std::atomic<std::uint32_t>& word) noexcept {
     for (;;) {
-        {
-            const InterruptGuard off;
-            if (word.load(std::memory_order_acquire) != 0) return true;
-            if (arch::local_apic().timer_count() == 0) return false;
-            enable_and_halt();
+        disable_interrupts();
+        const bool set = word.load(std::memory_order_acquire) != 0;
+        if (set || local_apic().timer_count() == 0) {
+            enable_interrupts();
+            return set;
         }
+        const std::uint64_t before = read_counter();
+        enable_and_halt();
+        halted += read_counter() - before;
     }
 }
 
@@ -138,10 +139,10 @@ Sample take_sample() noexcept {
     Sample best;
     std::uint64_t best_width = ~std::uint64_t{0};
     for (int attempt = 0; attempt < 3; ++attempt) {
-        const std::uint64_t before = arch::read_tsc();
-        const std::uint32_t timer = arch::local_apic().timer_count();
+        const std::uint64_t before = read_counter();
+        const std::uint32_t timer = local_apic().timer_count();
         const std::uint16_t pit = pit_now();
-        const std::uint64_t width = arch::read_tsc() - before;
+        const std::uint64_t width = read_counter() - before;
         if (width < best_width) best = {before + width / 2, timer, pit};
         best_width = width < best_width ? width : best_width;
     }
@@ -157,10 +158,10 @@ struct Interval {
     [[nodiscard]] bool is_useful() const noexcept { return woken && pit >= kPitShortest && timer != 0; }
 };
 
-Interval sleep_with_pit() noexcept {
+Interval sleep_with_pit(std::atomic<std::uint32_t>& fired) noexcept {
     fired.store(0, std::memory_order_relaxed);
     pit_start(kPitCount);
-    arch::local_apic().set_timer_count(kBackstopTicks);
+    local_apic().set_timer_count(kBackstopTicks);
     const Sample before = take_sample();
     const bool woken = sleep_until_set(fired);
     const Sample after = take_sample();
@@ -173,88 +174,87 @@ constexpr bool agree(std::uint64_t a, std::uint64_t b) noexcept { return (a > b 
 
 /// Sleeps until two intervals in a row agree: the interval timer's 16 bits last 55 ms, and a host that holds us up for longer
 /// makes an interval look short.
-Rates measure_with_pit() noexcept {
-    const auto vector = allocate_vector(on_expiry, &fired, "interval timer");
-    if (!vector) return {};
-    const Line line = isa_irq_to_line(kPitIrq);
-    Rates rates;
-    if (route_line(line.gsi, *vector, line.trigger, line.polarity) &&
-        (line.gsi == kPitUsualInput || route_line(kPitUsualInput, *vector, Trigger::edge, Polarity::high))) {
-        const std::uint64_t halted_before = halted_ticks();
+TimerRates measure_with_pit(const Line& line, const Calibration& calibration) noexcept {
+    TimerRates rates;
+    disable_interrupts();
+    const bool routed = route_line(line, calibration.vector) &&
+                        (line.gsi == kPitUsualInput || route_line({kPitUsualInput, Trigger::edge, Polarity::high}, calibration.vector));
+    enable_interrupts();
+    if (routed) {
+        const std::uint64_t halted_before = halted;
         Interval last;
         for (int attempt = 0, misses = 0; attempt < kMostIntervals && misses < 2; ++attempt) {
-            const Interval next = sleep_with_pit();
+            const Interval next = sleep_with_pit(*calibration.fired);
             misses += next.woken ? 0 : 1;
             if (!next.is_useful()) continue;
             const std::uint64_t hz = frequency(next.counter, next.pit, kPitHz);
             if (last.pit != 0 && agree(frequency(last.counter, last.pit, kPitHz), hz)) {
                 const std::uint64_t pit = last.pit + next.pit;
                 rates = {"pit", frequency(last.counter + next.counter, pit, kPitHz), frequency(last.timer + next.timer, pit, kPitHz),
-                         halted_ticks() - halted_before};
+                         halted - halted_before};
                 break;
             }
             last = next;
         }
+        disable_interrupts();
         mask_line(line.gsi);
         mask_line(kPitUsualInput);
+        enable_interrupts();
     }
-    free_vector(*vector);
     return rates;
 }
 
 /// Without an interval timer: the local APIC timer ends the sleep, the ACPI timer says how long it was.
-Rates measure_with_pm_timer() noexcept {
-    const auto table = acpi::find_table("FACP");
-    const acpi::Register reg = table ? acpi::parse_fadt(*table).pm_timer : acpi::Register{};
-    if (reg.space != acpi::Register::Space::port) return {};
-    const auto read = [&] { return arch::port_read32(static_cast<std::uint16_t>(reg.address)) & 0xffffff; };
+TimerRates measure_with_pm_timer(std::uint16_t port) noexcept {
+    if (port == 0) return {};
+    const auto read = [port] { return port_read32(port) & 0xffffff; };
     const std::atomic<std::uint32_t> never{0};
-    const std::uint64_t halted_before = halted_ticks();
+    const std::uint64_t halted_before = halted;
     const std::uint32_t reference_before = read();
-    const std::uint64_t counter_before = arch::read_tsc();
-    arch::local_apic().set_timer_count(kUncalibratedSleepTicks);
+    const std::uint64_t counter_before = read_counter();
+    local_apic().set_timer_count(kUncalibratedSleepTicks);
     (void)sleep_until_set(never);
     const std::uint32_t elapsed = (read() - reference_before) & 0xffffff;
-    const std::uint64_t counter_after = arch::read_tsc();
+    const std::uint64_t counter_after = read_counter();
     // The sleep ended a little after the local APIC timer did: its rate is a lower bound, which only makes deadlines come early.
     const std::uint64_t timer_hz = is_emulated_timer_known() ? kEmulatedTimerHz : frequency(kUncalibratedSleepTicks, elapsed, kPmTimerHz);
-    return {"acpi timer", frequency(counter_after - counter_before, elapsed, kPmTimerHz), timer_hz, halted_ticks() - halted_before};
+    return {"acpi timer", frequency(counter_after - counter_before, elapsed, kPmTimerHz), timer_hz, halted - halted_before};
 }
 
 /// Without any of them, but under a hypervisor whose local APIC timer's rate is known: that timer alone.
-Rates measure_with_emulated_timer() noexcept {
+TimerRates measure_with_emulated_timer() noexcept {
     if (!is_emulated_timer_known()) return {};
     const std::atomic<std::uint32_t> never{0};
-    const std::uint64_t halted_before = halted_ticks();
-    const std::uint64_t counter_before = arch::read_tsc();
-    arch::local_apic().set_timer_count(kUncalibratedSleepTicks);
+    const std::uint64_t halted_before = halted;
+    const std::uint64_t counter_before = read_counter();
+    local_apic().set_timer_count(kUncalibratedSleepTicks);
     (void)sleep_until_set(never);
-    const std::uint64_t ticks = arch::read_tsc() - counter_before;
-    return {"local apic timer", frequency(ticks, kUncalibratedSleepTicks, kEmulatedTimerHz), kEmulatedTimerHz,
-            halted_ticks() - halted_before};
+    const std::uint64_t ticks = read_counter() - counter_before;
+    return {"local apic timer", frequency(ticks, kUncalibratedSleepTicks, kEmulatedTimerHz), kEmulatedTimerHz, halted - halted_before};
 }
 
 } // namespace
 
-Rates known_rates() noexcept {
-    if (Rates rates = hypervisor_rates(); rates.counter_hz != 0) return rates;
-    if (arch::cpuid(0).eax >= 0x15) {
-        const arch::Cpuid ratio = arch::cpuid(0x15);
+TimerRates known_rates() noexcept {
+    if (TimerRates rates = hypervisor_rates(); rates.counter_hz != 0) return rates;
+    if (cpuid(0).eax >= 0x15) {
+        const Cpuid ratio = cpuid(0x15);
         if (ratio.eax != 0 && ratio.ebx != 0 && ratio.ecx != 0)
             return {"cpuid", std::uint64_t{ratio.ecx} * ratio.ebx / ratio.eax, std::uint64_t{ratio.ecx}, 0};
     }
     return {};
 }
 
-Rates measure_rates() noexcept {
-    if (Rates rates = measure_with_pit(); rates.counter_hz != 0 && rates.timer_hz != 0) return rates;
-    if (Rates rates = measure_with_pm_timer(); rates.counter_hz != 0) return rates;
-    if (Rates rates = measure_with_emulated_timer(); rates.counter_hz != 0) return rates;
+TimerRates measure_rates(const Hardware& hardware, const Calibration& calibration) noexcept {
+    if (TimerRates rates = measure_with_pit(hardware.timer.pit_line, calibration); rates.counter_hz != 0 && rates.timer_hz != 0)
+        return rates;
+    if (TimerRates rates = measure_with_pm_timer(hardware.timer.pm_timer_port); rates.counter_hz != 0) return rates;
+    if (TimerRates rates = measure_with_emulated_timer(); rates.counter_hz != 0) return rates;
     // The processor's nominal rate is better than nothing, and so is a guess: time passes, if at the wrong speed.
-    if (arch::cpuid(0).eax >= 0x16)
-        if (const std::uint32_t mhz = arch::cpuid(0x16).eax & 0xffff; mhz != 0)
+    if (cpuid(0).eax >= 0x16)
+        if (const std::uint32_t mhz = cpuid(0x16).eax & 0xffff; mhz != 0)
             return {"cpuid (nominal)", std::uint64_t{mhz} * 1'000'000, 1'000'000'000, 0};
     return {"guess", 1'000'000'000, 1'000'000'000, 0};
 }
 
-} // namespace kernel::timer
+} // namespace arch
