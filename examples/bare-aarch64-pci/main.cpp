@@ -11,6 +11,7 @@
 #include <ringside/pci.hpp>
 #include <ringside/pci_bus.hpp>
 #include <ringside/pci_modern.hpp>
+#include <ringside/pci_resources.hpp>
 
 namespace {
 
@@ -21,7 +22,7 @@ constexpr std::uintptr_t kUart = 0x0900'0000;
 constexpr std::uintptr_t kConfiguration = 0x3f00'0000;
 constexpr std::uint8_t kLastBus = 15;
 constexpr std::uint64_t kWindow = 0x1000'0000;
-constexpr std::uint64_t kWindowEnd = 0x3eff'0000;
+constexpr std::uint64_t kWindowSize = 0x2eff'0000;
 constexpr std::uint64_t kMappedEnd = 0x4000'0000; // start.S maps devices up to here
 
 // What the drivers ask for when they start.
@@ -76,6 +77,7 @@ private:
 };
 
 constinit Board board;
+constinit virtio::PciResources resources;
 constinit virtio::PciBus bus;
 constinit virtio::PciTransport transport;
 constinit virtio::BlockDevice disk;
@@ -90,34 +92,11 @@ int failed(int step, const char* what, virtio::Error error) {
     return step;
 }
 
-/// Firmware's work: each memory register of the function gets a place in the window, aligned to its size.
-void assign(const virtio::PciFunction& function, std::uint64_t& next) {
-    for (std::uint16_t offset = 0x10; offset < 0x28; offset = static_cast<std::uint16_t>(offset + 4)) {
-        function.write(offset, 4, 0xffff'ffff);
-        const std::uint32_t mask = function.read(offset, 4);
-        const bool port = (mask & 1) != 0;
-        const bool wide = !port && (mask & 6) == 4;
-        const std::uint64_t size = ~(mask & ~15u) + 1;
-        const std::uint64_t start = size == 0 ? 0 : (next + size - 1) & ~(size - 1);
-        const bool fits = !port && size != 0 && start + size <= kWindowEnd;
-        function.write(offset, 4, fits ? static_cast<std::uint32_t>(start) : 0); // 0: stays without
-        if (fits) next = start + size;
-        if (wide) function.write(offset = static_cast<std::uint16_t>(offset + 4), 4, 0);
-    }
-}
-
-struct Search {
-    std::uint64_t next = kWindow; // the first address that no function has
-    virtio::Result<> opened = virtio::fail(virtio::Error::no_device);
-};
-
 /// Called for every function of the bus: the first disk is ours.
 void found(void* context, const virtio::PciFunction& function) noexcept {
     const auto type = virtio::virtio_type(function);
-    auto& search = *static_cast<Search*>(context);
-    if (!type || *type != virtio::kBlockDeviceType || search.opened) return;
-    assign(function, search.next);
-    search.opened = transport.open(function);
+    auto& opened = *static_cast<virtio::Result<>*>(context);
+    if (type && *type == virtio::kBlockDeviceType && !opened) opened = transport.open(function);
 }
 
 // Work: a few blocks at a time, through one buffer.
@@ -156,10 +135,15 @@ virtio::Result<bool> copy_reversed() {
 
 /// Called by start.S; what it returns is the program's status.
 extern "C" int bare_main() {
-    Search search;
-    if (const auto scanned = bus.scan(board, {.last_bus = kLastBus}, {.added = found, .context = &search}); !scanned)
+    // Firmware's work: bus numbers, and a place in the window for each register that wants one. (There is no window for ports here.)
+    const virtio::PciBus::Range range{.last_bus = kLastBus};
+    virtio::PciWindows windows;
+    windows.memory = {kWindow, kWindowSize};
+    resources.assign(board, range, windows, {});
+    virtio::Result<> opened = virtio::fail(virtio::Error::no_device);
+    if (const auto scanned = bus.scan(board, range, {.added = found, .context = &opened}); !scanned)
         return failed(1, "bus", scanned.error());
-    if (!search.opened) return failed(2, "disk", search.opened.error());
+    if (!opened) return failed(2, "disk", opened.error());
     if (const auto started = disk.start(board, transport, {.queue_size = 16}); !started) return failed(3, "disk", started.error());
     const auto copied = copy_reversed();
     if (!copied) return failed(4, "copy", copied.error());
