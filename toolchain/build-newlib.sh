@@ -1,6 +1,6 @@
 #!/bin/sh
 # build-newlib.sh ARCH TARBALL WORK PREFIX: builds newlib's static libc and libm for one processor with the distribution's own gcc.
-#   ARCH     x86_64
+#   ARCH     x86_64, aarch64, riscv64, armv7
 #   TARBALL  the source archive (package newlib-source puts it under /usr/src/newlib)
 #   WORK     an empty or absent scratch folder (absolute), which the caller removes
 #   PREFIX   where the result goes: PREFIX/include and PREFIX/lib (absolute)
@@ -11,9 +11,15 @@ arch=$1 tarball=$2 work=$3 prefix=$4
 jobs=${JOBS:-$(nproc)}
 case $arch in
   x86_64) tool=x86_64-linux-gnu- machine_flags="-m64 -mno-red-zone -fcf-protection=none" ;;
+  aarch64) tool=aarch64-linux-gnu- machine_flags="-mno-outline-atomics" ;;
+  riscv64) tool=riscv64-linux-gnu- machine_flags="-march=rv64gc -mabi=lp64d -mcmodel=medany" ;;
+  armv7) tool=arm-none-eabi- machine_flags="-mcpu=cortex-a15 -marm -mfloat-abi=hard -mfpu=neon-vfpv4" ;;
   *) echo "build-newlib.sh: unknown processor $arch" >&2; exit 2 ;;
 esac
-target=$arch-elf
+case $arch in
+  armv7) target=arm-none-eabi ;;
+  *) target=$arch-elf ;;
+esac
 mkdir -p "$work/source" "$work/build" "$work/install"
 tar -xf "$tarball" -C "$work/source" --strip-components=1
 

@@ -12,7 +12,7 @@ from . import lwip, newlib, setup
 from .messages import Progress, UserError, say
 from .paths import ROOT, build_folder
 
-PRESETS = ["host", "x86_64"]
+PRESETS = ["host", *setup.ARCHITECTURES]
 
 
 def _base(preset):
@@ -107,7 +107,7 @@ def add_arguments(parser):
 
 
 def main(options):
-    setup.ensure(with_tests=options.preset == "host")
+    setup.ensure(with_tests=options.preset == "host", architectures=[] if options.preset == "host" else [options.preset])
     if options.targets:
         folder = prepare(options.preset)
         known = subprocess.run(["ninja", "-C", str(folder), "-t", "targets", "all"], check=True, capture_output=True, text=True).stdout

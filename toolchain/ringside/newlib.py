@@ -12,6 +12,8 @@ from .messages import Progress, UserError
 from .paths import TOOLCHAIN, cache_folder
 
 SCRIPT = TOOLCHAIN / "build-newlib.sh"
+# The compilers' prefixes, as in toolchain/ARCH.cmake.
+TOOLS = {"x86_64": "x86_64-linux-gnu-", "aarch64": "aarch64-linux-gnu-", "riscv64": "riscv64-linux-gnu-", "armv7": "arm-none-eabi-"}
 # How many lines the build prints (newlib 3.3): a measure for progress only.
 USUAL_LINES = 2120
 
@@ -26,7 +28,7 @@ def archive():
 def folder(arch):
     """The same name as ringside_newlib_folder in toolchain/dependencies.cmake makes."""
     version = re.sub(r"\.tar\..*$", "", os.path.basename(archive()))
-    compiler = subprocess.run([f"{arch}-linux-gnu-gcc", "-dumpfullversion"], check=True, capture_output=True, text=True).stdout.strip()
+    compiler = subprocess.run([f"{TOOLS[arch]}gcc", "-dumpfullversion"], check=True, capture_output=True, text=True).stdout.strip()
     script = hashlib.sha256(SCRIPT.read_bytes()).hexdigest()[:12]
     return cache_folder() / f"{version}-{arch}-gcc{compiler}-{script}"
 

@@ -15,6 +15,14 @@ RUN_PACKAGES = ["g++", "make", "cmake", "ninja-build", "python3", "xz-utils", "c
 if platform.machine() != "x86_64":
     # Elsewhere the compiler for x86_64 is a cross compiler like any other.
     RUN_PACKAGES.append("g++-x86-64-linux-gnu")
+# What guests for each processor are built with and run in.
+ARCH_PACKAGES = {
+    "x86_64": [],
+    "aarch64": ["g++-aarch64-linux-gnu", "qemu-system-arm"],
+    # QEMU for RISC-V is in a package of its own from Debian 13 on.
+    "riscv64": ["g++-riscv64-linux-gnu", "qemu-system-misc", "opensbi"],
+    "armv7": ["gcc-arm-none-eabi", "qemu-system-arm"],
+}
 # What the tests need besides.
 TEST_PACKAGES = ["doctest-dev", "linux-libc-dev", "clang-format-19", "spin", "relacy-dev", "clang-19", "libclang-rt-19-dev",
                  "g++-aarch64-linux-gnu", "g++-riscv64-linux-gnu", "libunicorn-dev",

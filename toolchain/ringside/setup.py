@@ -7,7 +7,7 @@ from . import lwip, newlib, packages
 from .messages import say
 from .paths import cache_folder
 
-ARCHITECTURES = ["x86_64"]
+ARCHITECTURES = ["x86_64", "aarch64", "riscv64", "armv7"]
 
 
 @contextlib.contextmanager
@@ -24,23 +24,27 @@ def _lock():
         yield
 
 
-def ensure(with_tests=False, with_long_tests=False):
-    """Whether anything had to be done."""
-    done = packages.ensure(packages.RUN_PACKAGES + (packages.TEST_PACKAGES if with_tests else [])
-                           + (packages.LONG_TEST_PACKAGES if with_long_tests else []))
+def ensure(with_tests=False, with_long_tests=False, architectures=("x86_64",)):
+    """Whether anything had to be done. x86_64 is always among the processors, and tests want all of them."""
+    architectures = [arch for arch in ARCHITECTURES if with_tests or arch == "x86_64" or arch in architectures]
+    wanted = packages.RUN_PACKAGES + (packages.TEST_PACKAGES if with_tests else []) + (packages.LONG_TEST_PACKAGES if with_long_tests else [])
+    for arch in architectures:
+        wanted = wanted + packages.ARCH_PACKAGES[arch]
+    done = packages.ensure(list(dict.fromkeys(wanted)))
     with _lock():
-        for arch in ARCHITECTURES:
+        for arch in architectures:
             done = newlib.ensure(arch) or done
         done = lwip.ensure() or done
     return done
 
 
 def add_arguments(parser):
+    parser.add_argument("--arch", action="append", choices=ARCHITECTURES, default=[], help="also for this processor (default: x86_64 only)")
     parser.add_argument("--tests", action="store_true", help="also install what the tests need")
 
 
 def main(options):
-    if ensure(options.tests):
+    if ensure(options.tests, architectures=options.arch):
         say("all is set up")
     else:
         say(f"nothing to do: packages, newlib ({newlib.folder('x86_64')}) and lwIP ({lwip.folder()}) are there")
