@@ -16,6 +16,7 @@
 #include "kernel/device_manager/device_text.hpp"
 #include "kernel/device_manager/mmio_line.hpp"
 #include "kernel/device_manager/net_link.hpp"
+#include "kernel/device_manager/pci_space.hpp"
 #include "kernel/device_manager/platform.hpp"
 #include "kernel/entropy/entropy.hpp"
 #include "kernel/firmware/command_line.hpp"
@@ -79,6 +80,7 @@ class DeviceManager {
 public:
     void find() {
         device_platform().start();
+        space_.start(device_platform());
         PciConfig& config = device_platform().config();
         for (const PciHost& range : config.ranges()) {
             const virtio::PciListener listener{.added = &DeviceManager::on_function, .removed = nullptr, .context = this};
@@ -306,6 +308,7 @@ private:
     }
 
     virtio::PciBus bus_;
+    PciSpace space_;
 };
 
 namespace {

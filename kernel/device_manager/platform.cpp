@@ -5,6 +5,7 @@
 #include <cstring>
 #include <malloc.h>
 
+#include "drivers/bus/pci_routing.hpp"
 #include "kernel/firmware/command_line.hpp"
 #include "kernel/log/log.hpp"
 #include "kernel/memory/address_space.hpp"
@@ -17,7 +18,7 @@ namespace {
 
 constinit KernelPlatform the_platform;
 
-constexpr std::uint16_t kInterruptLine = 0x3c, kInterruptPin = 0x3d; // PCI 3.0, 6.2.4
+constexpr std::uint16_t kInterruptLine = 0x3c; // PCI 3.0, 6.2.4
 
 constexpr unsigned kBouncePool = 8u << 20;
 
@@ -33,14 +34,18 @@ struct PciName {
 
 } // namespace
 
+const PciHost* KernelPlatform::host_of(const virtio::PciAddress& address) noexcept {
+    for (const PciHost& host : config_.ranges())
+        if (host.segment == address.segment && host.first_bus <= address.bus && address.bus <= host.last_bus) return &host;
+    return nullptr;
+}
+
 std::uint32_t KernelPlatform::message_sender(const virtio::PciAddress& address) noexcept {
-    const std::uint32_t requester = std::uint32_t{address.bus} << 8 | std::uint32_t{address.device} << 3 | address.function;
-    for (const PciHost& host : config_.ranges()) {
-        if (host.segment != address.segment) continue;
-        for (const MsiMapping& mapping : std::span(host.msi).first(host.msi_count))
+    const std::uint32_t requester = virtio::requester_id(address);
+    if (const PciHost* host = host_of(address))
+        for (const MsiMapping& mapping : std::span(host->msi).first(host->msi_count))
             if (requester >= mapping.begin && requester - mapping.begin < mapping.count)
                 return mapping.target + (requester - mapping.begin);
-    }
     return requester;
 }
 
@@ -122,6 +127,15 @@ void KernelPlatform::log(virtio::LogLevel level, const char* text) noexcept {
 }
 
 std::uintptr_t KernelPlatform::map_device(std::uint64_t base, std::uint64_t size) noexcept {
+    // Functions name addresses of their bus. Most hosts pass them on as they are.
+    for (const PciHost& host : config_.ranges())
+        for (const PciWindow& window : std::span(host.windows).first(host.window_count)) {
+            if (window.kind == PciWindow::Kind::port || window.pci == window.base) continue;
+            if (base < window.pci || size > window.size || base - window.pci > window.size - size) continue;
+            base = window.base + (base - window.pci);
+            const auto mapped = kernel::map_device(base, size);
+            return mapped ? reinterpret_cast<std::uintptr_t>(*mapped) : 0;
+        }
     const auto mapped = kernel::map_device(base, size);
     return mapped ? reinterpret_cast<std::uintptr_t>(*mapped) : 0;
 }
@@ -143,12 +157,14 @@ virtio::Result<std::uint16_t> KernelPlatform::allocate_messages(const virtio::Pc
 
 virtio::Result<> KernelPlatform::connect_line(const virtio::PciAddress& address, const virtio::InterruptTarget& target) noexcept {
     if (choice_ == InterruptChoice::messages || choice_ == InterruptChoice::poll) return virtio::fail(virtio::Error::interrupt_unavailable);
+    const PciHost* host = host_of(address);
+    if (host == nullptr) return virtio::fail(virtio::Error::interrupt_unavailable);
+    const auto pin = virtio::root_pin(*this, {host->segment, host->first_bus, host->last_bus}, address);
+    if (!pin) return virtio::fail(virtio::Error::interrupt_unavailable);
     // Whether a line is the right one shows the first request: Device polls one that stays silent (trap 30).
-    const std::uint32_t pin = config_.read(address, kInterruptPin, 1);
-    if (pin == 0 || pin > 4) return virtio::fail(virtio::Error::interrupt_unavailable);
     const auto line = pci_line({.segment = address.segment,
-                                .device = address.device,
-                                .pin = static_cast<std::uint8_t>(pin),
+                                .device = pin->device,
+                                .pin = pin->pin,
                                 .interrupt_line = static_cast<std::uint8_t>(config_.read(address, kInterruptLine, 1))});
     if (!line) return virtio::fail(virtio::Error::interrupt_unavailable);
     return routes_.add_line(*line, target, PciName(address).text);

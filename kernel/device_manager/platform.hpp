@@ -68,6 +68,7 @@ private:
         void free(const virtio::DmaMemory& memory) noexcept override;
     };
 
+    [[nodiscard]] const PciHost* host_of(const virtio::PciAddress& address) noexcept;
     /// What a function is called at the interrupt controller.
     [[nodiscard]] std::uint32_t message_sender(const virtio::PciAddress& address) noexcept;
     void choose_interrupts();
