@@ -12,7 +12,7 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ["setup", "run", "build", "test", "selftest", "bench", "size", "new", "toolchain"]
+COMMANDS = ["setup", "run", "build", "test", "selftest", "platforms", "bench", "size", "new", "toolchain"]
 NOBODY = 65534
 
 
@@ -42,7 +42,11 @@ class WrongArguments(unittest.TestCase):
         self.refused("run", "--mem", "64", naming="--mem")
 
     def test_unknown_machine(self):
-        self.refused("run", "--machine", "virt", naming="'virt'")
+        self.refused("run", "--machine", "vax", naming="'vax'")
+        self.refused("run", "--machine", "virt", naming="--arch x86_64: there is q35, pc")
+        self.refused("run", "--arch", "aarch64", "--machine", "q35", naming="there is virt")
+        self.refused("run", "--arch", "z80", naming="'z80'")
+        self.refused("run", "--machine", "microvm", "--transport", "pci-cfg", naming="microvm has no PCI")
 
     def test_unknown_ring(self):
         self.refused("run", "--ring", "round", naming="'round'")
@@ -87,6 +91,9 @@ class WrongArguments(unittest.TestCase):
         self.refused("selftest", "--machine", "q35", "--transport", "mmio", naming="mmio")
         self.refused("selftest", "--machine", "microvm", "--transport", "pci", naming="pci")
         self.refused("selftest", "--transport", "mmio", "--irq", "msix", naming="msix")
+        self.refused("selftest", "--arch", "riscv64", "--irq", "msix", naming="no controller for message interrupts")
+        self.refused("selftest", "--transport", "pci-legacy", "--ring", "packed", naming="split rings only")
+        self.refused("selftest", "--arch", "armv7", "--machine", "q35", naming="there is virt")
         self.refused("selftest", "--ring", "round", naming="'round'")
 
     def test_unknown_measurement(self):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "toolchain"))
 
-from ringside import bench, disk, lwip, machine, newlib, results, run, size  # noqa: E402
+from ringside import bench, disk, lwip, machine, newlib, platforms, results, run, size  # noqa: E402
 from ringside.arguments import joined  # noqa: E402
 from ringside.machine import Disk, Forward, Machine  # noqa: E402
 from ringside.messages import UserError  # noqa: E402
@@ -37,15 +37,29 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(sum("bus=virtio-mmio-bus." in word for word in words), 3)
 
     def test_microvm_without_acpi_leaves_slots_to_qemu(self):
-        words = Machine(image="x", machine="microvm", acpi=False).arguments()
+        words = Machine(image="x", machine="microvm-noacpi").arguments()
         self.assertNotIn("virtio_mmio.device", words[words.index("-append") + 1])
 
     def test_packed_rings(self):
-        for kind in machine.MACHINES:
+        for kind in ("q35", "pc", "microvm"):
             for ring, expected in (("split", False), ("packed", True)):
                 words = Machine(image="x", machine=kind, ring=ring, disks=[Disk("a.img")], chardevs=["null,id=c"], console="c").arguments()
                 devices = [word for word in words if word.startswith("virtio-") and not word.startswith("virtio-mmio.")]
                 self.assertEqual([",packed=on" in word for word in devices], [expected] * 5)
+
+    def test_transports(self):
+        expected = {"pci": ("-pci,", "disable-legacy=on"), "pci-cfg": ("-pci,", "disable-legacy=on"), "pci-legacy": ("-pci,", "disable-modern=on"),
+                    "mmio": ("-device", "force-legacy=false"), "mmio-legacy": ("-device", "force-legacy=true")}
+        for transport, (kind, word) in expected.items():
+            words = Machine(image="x", arch="aarch64", transport=transport).arguments()
+            self.assertEqual(words[0], "qemu-system-aarch64")
+            devices = [w for w in words if w.startswith("virtio-") and not w.startswith("virtio-mmio.")]
+            self.assertTrue(all(kind in device for device in devices), devices)
+            self.assertTrue(any(word in w for w in words), words)
+            self.assertIn(f"transport={transport} ", words[-1] + " ")
+            self.assertIn("debug-exit=semihosting", words[-1])
+        words = Machine(image="x", transport="pci-legacy", transitional=True).arguments()
+        self.assertTrue(any("disable-legacy=off" in w for w in words) and not any("disable-modern" in w for w in words))
 
     def test_vectors_only_where_msix_exists(self):
         words = Machine(image="x", vectors=0).arguments()
@@ -77,6 +91,31 @@ class CommandLine(unittest.TestCase):
         self.assertIn("hostfwd=udp:127.0.0.1:9-10.0.2.20:7", netdev)
 
 
+class Platforms(unittest.TestCase):
+    def test_document(self):
+        self.assertEqual(platforms.DOCUMENT.read_text(), platforms.document(), "docs/platforms.md is stale: './ringside platforms --write'")
+
+    def test_every_combination_exists_or_has_a_reason(self):
+        cells = platforms.cells()
+        self.assertEqual(len(cells), len({cell.name for cell in cells}))
+        kinds = {(cell.board.arch, cell.transport) for cell in cells}
+        self.assertEqual(kinds, {(arch, transport) for arch in platforms.ARCHS for transport in platforms.TRANSPORTS})
+        for board in platforms.BOARDS:
+            of_board = [cell for cell in cells if cell.board == board]
+            self.assertTrue(any(cell.sample for cell in of_board), board.name)
+            for transport in platforms.TRANSPORTS:
+                reasons = [platforms.why_not(board, transport, ring, irq) for ring in platforms.RINGS for irq in platforms.INTERRUPTS]
+                self.assertEqual(all(reasons), not any(cell.transport == transport for cell in of_board) and not board.few, (board.name, transport))
+        self.assertEqual(platforms.cell("x86_64.q35.pci.split.msix").board.name, "q35")
+        with self.assertRaises(UserError):
+            platforms.cell("x86_64.q35.mmio.split.msix")
+
+    def test_boards(self):
+        self.assertEqual([platforms.board(arch).name for arch in platforms.ARCHS], ["q35", "virt", "virt", "virt"])
+        with self.assertRaises(UserError):
+            platforms.board("riscv64", "virt-gicv3")
+
+
 class ExitStatus(unittest.TestCase):
     def test_decoding(self):
         self.assertEqual(machine.exit_status(0), (0, ""))
@@ -85,6 +124,8 @@ class ExitStatus(unittest.TestCase):
         self.assertEqual(machine.exit_status(1)[0], 1)
         self.assertTrue(machine.exit_status(1)[1])
         self.assertEqual(machine.exit_status(-9)[0], 137)
+        self.assertEqual(machine.exit_status(101, "riscv64"), (101, ""))
+        self.assertEqual(machine.exit_status(-9, "aarch64")[0], 137)
 
 
 class Ports(unittest.TestCase):

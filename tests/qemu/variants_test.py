@@ -33,7 +33,7 @@ VARIANTS = {
     "one_vector": {"vectors": 1, "modes": "one message", "only": DEVICES},
     "two_vectors": {"vectors": 2, "modes": "two messages|message per queue", "only": DEVICES},
     "microvm_poll": {"configuration": "microvm", "words": ["irq=poll"], "modes": "polled", "only": DEVICES},
-    "microvm_without_acpi": {"configuration": "microvm", "acpi": False, "modes": "line", "only": DEVICES},
+    "microvm_without_acpi": {"configuration": "microvm-noacpi", "modes": "line", "only": DEVICES},
     "pc_without_messages": {"configuration": "pc", "vectors": 0, "modes": "line", "only": DEVICES},
     "one_processor": {"smp": 1},
     "four_processors": {"smp": 4, "only": "disks"},

@@ -79,7 +79,7 @@ def run(name, disk, folder, print_qemu=False):
         code = child.wait()
     finally:
         process.stop(child)
-    status, cause = exit_status(code) if code < 0 else (code, "")
+    status, cause = exit_status(code, "bare")
     if cause:
         say(cause)
     return status

@@ -3,7 +3,7 @@
 import signal
 import sys
 
-from . import bench, build, new, run, selftest, setup, size, test, toolchain_file
+from . import bench, build, new, platforms, run, selftest, setup, size, test, toolchain_file
 from .arguments import Parser, joined
 from .messages import UserError, say
 
@@ -13,6 +13,7 @@ COMMANDS = {
     "build": (build, "build what has changed"),
     "test": (test, "build everything and run every test"),
     "selftest": (selftest, "boot the self-test image in one configuration"),
+    "platforms": (platforms, "where it runs: processors, machines, transports"),
     "bench": (bench, "measure"),
     "size": (size, "bytes of code and data"),
     "new": (new, "make a folder with a program to start from"),

@@ -175,7 +175,7 @@ class Guest:
             raise GuestError(f"the guest did not end within {timeout} s") from None
         if hasattr(self, "_reader"):
             self._reader.join(5)
-        status, cause = exit_status(code)
+        status, cause = exit_status(code, self.machine.arch)
         if cause:
             raise GuestError(f"{cause}: {self._qemu_output()}")
         return status

@@ -3,7 +3,8 @@
     Machine(image=elf, machine="q35", disks=[Disk("a.img")], forwards=[Forward(8080, 80)],
             chardevs=["file,id=console,path=out.txt"], console="console").arguments()
 
-q35, pc: virtio over PCI, modern only.  microvm: virtio over MMIO, version 2.
+Machines, transports and what goes with what are in platforms.py. Without `transport` a machine's devices are on its best one (PCI, modern;
+MMIO, version 2), and the guest is told nothing about it.
 """
 
 import json
@@ -13,8 +14,7 @@ import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
-MACHINES = ["q35", "pc", "microvm"]
-RINGS = ["split", "packed"]
+from . import platforms
 
 # Where microvm (QEMU 7.2) keeps its virtio-mmio slots: `info mtree -f` lists them, their interrupts were read from the DSDT's _CRS entries.
 # With ACPI there are 24 slots on the second IOAPIC (GSI 24 and up), named nowhere but in the DSDT, so they are named on the kernel command
@@ -26,7 +26,7 @@ MICROVM_FIRST_GSI = 24
 # be heard on its own GSI. QEMU itself fills the slots from the last one down and so hardly ever gets there.
 MICROVM_FIRST_SLOT = 1
 
-# The kernel writes a failing status to this port; QEMU then exits with (status << 1) | 1.
+# On x86 the kernel writes a failing status to this port; QEMU then exits with (status << 1) | 1.
 DEBUG_EXIT = 0xF4
 
 
@@ -56,7 +56,8 @@ class Forward:
 @dataclass
 class Machine:
     image: Path
-    machine: str = "q35"
+    machine: str = ""               # of the processor's; "": the first one
+    arch: str = "x86_64"
     memory: int = 256
     smp: int = 1
     accel: str = "tcg"
@@ -71,25 +72,42 @@ class Machine:
     ports: dict = field(default_factory=dict)   # virtserialport name -> chardev id
     balloon: bool = True
     entropy: bool = True
+    transport: str = ""             # of platforms.TRANSPORTS: the guest is told to use no other; "": the best, and it may choose
+    transitional: bool = False      # PCI devices have both interfaces, whichever is used
     ring: str = "split"             # what every virtio device offers; a split ring is what QEMU's devices have unless told
     vectors: int = -1               # MSI-X vectors of every PCI device; 0: none; -1: QEMU's own number
-    acpi: bool = True               # microvm only
+    name_slots: bool = True         # microvm with ACPI: its MMIO slots are named on the kernel's command line, too
     reboot: bool = False            # a reset starts the guest anew instead of ending QEMU
     command_line: list = field(default_factory=list)
     program_arguments: list = field(default_factory=list)
     extra: list = field(default_factory=list)
 
+    @property
+    def board(self):
+        return platforms.board(self.arch, self.machine)
+
+    @property
+    def bus(self):
+        return platforms.TRANSPORTS[self.transport or platforms.best_transport(self.board)].bus
+
+    @property
+    def legacy(self):
+        return bool(self.transport) and platforms.TRANSPORTS[self.transport].legacy
+
     def arguments(self):
         """The whole command, program first."""
         self._slots = []
-        machine = self.machine if self.machine != "microvm" else f"microvm,acpi={'on' if self.acpi else 'off'}"
         devices = self._devices()
-        command = ["qemu-system-x86_64", "-M", machine, "-accel", self.accel, "-cpu", "max", "-m", str(self.memory), "-smp", str(self.smp),
-                   "-nodefaults", "-no-user-config", "-display", "none",
-                   "-device", f"isa-debug-exit,iobase={DEBUG_EXIT:#x},iosize=4"]
-        if self.machine == "microvm":
+        arch = platforms.ARCHS[self.arch]
+        command = [arch.qemu, *self.board.words, "-accel", self.accel, "-m", str(self.memory), "-smp", str(self.smp), "-nodefaults",
+                   "-no-user-config", "-display", "none"]
+        if self.arch == "x86_64":
+            command += ["-device", f"isa-debug-exit,iobase={DEBUG_EXIT:#x},iosize=4"]
+        elif arch.exit_word:
+            command += ["-semihosting-config", "enable=on,target=native"]
+        if self.bus == "mmio":
             # The version 1 (legacy) interface is QEMU's default on every machine.
-            command += ["-global", "virtio-mmio.force-legacy=false"]
+            command += ["-global", f"virtio-mmio.force-legacy={'true' if self.legacy else 'false'}"]
         if not self.reboot:
             command.append("-no-reboot")
         for chardev in self.chardevs:
@@ -98,7 +116,8 @@ class Machine:
         return [*command, "-kernel", str(self.image), "-append", self._kernel_command_line()]
 
     def _kernel_command_line(self):
-        words = [f"debug-exit={DEBUG_EXIT:#x}", *self.command_line, *self._slots]
+        word = platforms.ARCHS[self.arch].exit_word
+        words = [*([word] if word else []), *([f"transport={self.transport}"] if self.transport else []), *self.command_line, *self._slots]
         if self.program_arguments:
             words += ["--", *[_quoted(word) for word in self.program_arguments]]
         return " ".join(words)
@@ -107,13 +126,16 @@ class Machine:
         options = [option for option in options if option]
         if self.ring == "packed":
             options.append("packed=on")
-        if self.machine == "microvm":
-            if self.acpi:
+        if self.bus == "mmio":
+            if self.board.name == "microvm" and self.name_slots:
                 slot = MICROVM_FIRST_SLOT + len(self._slots)
                 self._slots.append(f"virtio_mmio.device={MICROVM_SLOT}@{MICROVM_BASE + slot * MICROVM_SLOT:#x}:{MICROVM_FIRST_GSI + slot}")
                 options.append(f"bus=virtio-mmio-bus.{slot}")
             return ["-device", ",".join([f"virtio-{kind}-device", *options])]
-        options.append("disable-legacy=on")
+        # A modern device, a legacy one, or one that is both.
+        options.append(f"disable-legacy={'off' if self.transitional or self.legacy else 'on'}")
+        if self.legacy and not self.transitional:
+            options.append("disable-modern=on")
         if vectors and self.vectors >= 0:
             options.append(f"vectors={self.vectors}")
         return ["-device", ",".join([f"virtio-{kind}-pci", *options])]
@@ -131,7 +153,7 @@ class Machine:
         if self.network:
             words += ["-netdev", self._netdev()]
             # No boot ROM: nobody boots from the network here.
-            rom = "romfile=" if self.machine != "microvm" else ""
+            rom = "romfile=" if self.bus == "pci" else ""
             words += self._device("net", "netdev=net0", "id=nic0", rom, self.network_options)
         if self.console or self.ports:
             words += self._device("serial", "id=serial0", "max_ports=8")
@@ -157,10 +179,13 @@ def _quoted(word):
     return word if re.fullmatch(r"[^\s\"]+", word) else '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def exit_status(code):
+def exit_status(code, arch="x86_64"):
     """(status, cause) from QEMU's own exit code: what the guest ended with, and in words if that was not of the guest's choosing."""
     if code < 0:
         return 128 - code, f"QEMU was ended by signal {-code}"
+    if arch != "x86_64":
+        # The guest's status is QEMU's own: 1 may be either's.
+        return code, ""
     if code == 1:
         return 1, "QEMU could not run the machine"
     if code & 1:
@@ -168,10 +193,12 @@ def exit_status(code):
     return code, "" if code == 0 else f"QEMU ended with status {code}"
 
 
-def accelerator(choice):
+def accelerator(choice, arch="x86_64"):
     """auto: KVM where the processor's virtualisation is real (the device opens and the processor says vmx or svm), else TCG."""
     if choice != "auto":
         return choice
+    if arch != "x86_64":
+        return "tcg"
     try:
         os.close(os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC))
         with open("/proc/cpuinfo", encoding="utf-8") as file:

@@ -12,17 +12,20 @@ import termios
 import urllib.parse
 from pathlib import Path
 
-from . import app, bare, disk, packages, process, setup
+from . import app, bare, disk, packages, platforms, process, setup
 from .arguments import existing_file, integer, shell_words, static_address
-from .machine import MACHINES, RINGS, Disk, Forward, Machine, accelerator, exit_status, shown
+from .machine import Disk, Forward, Machine, accelerator, exit_status, shown
 from .messages import UserError, say
 
 
 def add_arguments(parser):
     parser.add_argument("program", nargs="?", default="appliance", metavar="PROGRAM",
                         help="a folder made by 'ringside new', or the name of an image or example (default: appliance)")
-    parser.add_argument("--machine", choices=MACHINES, default="q35", help="QEMU's machine (default: q35; microvm has its devices on MMIO)")
-    parser.add_argument("--ring", choices=RINGS, default="split", help="layout of the virtqueues that QEMU's devices offer (default: split)")
+    parser.add_argument("--arch", choices=platforms.archs(), default="x86_64", help="the processor (default: x86_64)")
+    parser.add_argument("--machine", choices=platforms.machines(), default="", metavar="NAME",
+                        help="QEMU's machine (default: q35, or virt on other processors); 'ringside platforms' lists them")
+    parser.add_argument("--transport", choices=platforms.TRANSPORTS, help="how the devices are reached (default: what the machine does best)")
+    parser.add_argument("--ring", choices=platforms.RINGS, default="split", help="layout of the virtqueues that QEMU's devices offer (default: split)")
     parser.add_argument("--disk", action="append", type=existing_file, default=[], metavar="FILE",
                         help="a raw disk image; may be given several times (default: a sample disk with a tar archive)")
     parser.add_argument("--port", type=integer(1, 65535), default=8080, metavar="N",
@@ -59,13 +62,15 @@ def describe(machine, program, note):
         parts.append(f"{machine.ring} rings")
     parts.append("disk " + ", ".join(Path(d.path).name for d in machine.disks) + note)
     where = f"web page http://127.0.0.1:{machine.forwards[0].host}/" if machine.network else "no network"
-    return f"booting {program} on {machine.machine} ({', '.join(parts)}); {where}"
+    name = machine.board.name if machine.arch == "x86_64" else f"{machine.arch} {machine.board.name}"
+    return f"booting {program} on {name} ({', '.join(parts)}); {where}"
 
 
 def make_machine(options, image, folder):
     """The machine that the options ask for, without its consoles."""
     disks = [Disk(path, read_only=not os.access(path, os.W_OK)) for path in options.disk] or [Disk(disk.scratch_copy(folder), "sample")]
-    machine = Machine(image=image, machine=options.machine, memory=options.memory, smp=options.smp, accel=accelerator(options.accel),
+    machine = Machine(image=image, arch=options.arch, machine=options.machine, transport=options.transport or "", memory=options.memory,
+                      smp=options.smp, accel=accelerator(options.accel, options.arch),
                       disks=disks, network=not options.no_net, command_line=shlex.split(options.append), extra=list(options.qemu_args),
                       program_arguments=options.program_arguments, ring=options.ring)
     if machine.network:
@@ -78,7 +83,8 @@ def make_machine(options, image, folder):
     if options.gdb:
         port = free_port(1234)
         machine.extra += ["-S", "-gdb", f"tcp:127.0.0.1:{port}"]
-        say(f"waiting for gdb; in another terminal:  gdb {image} -ex 'target remote 127.0.0.1:{port}' -ex 'hbreak main' -ex continue")
+        debugger = "gdb" if options.arch == "x86_64" else "gdb-multiarch"
+        say(f"waiting for gdb; in another terminal:  {debugger} {image} -ex 'target remote 127.0.0.1:{port}' -ex 'hbreak main' -ex continue")
     return machine
 
 
@@ -110,7 +116,7 @@ def interactive(machine, options):
             code = child.wait()
         finally:
             process.stop(child)
-    status, cause = exit_status(code)
+    status, cause = exit_status(code, machine.arch)
     if cause:
         say(cause)
     return status
@@ -145,7 +151,7 @@ def batch(machine, options, folder):
     if code is None:
         sys.stderr.write(early)
         raise UserError(f"no answer within {options.timeout} s: the guest was switched off", 124)
-    status, cause = exit_status(code)
+    status, cause = exit_status(code, machine.arch)
     if cause or "PANIC" in early:
         sys.stderr.write(early)
         if cause:
@@ -163,8 +169,13 @@ def without_kernel(name, options):
 def main(options):
     if Path(options.program).name in bare.EXAMPLES:
         return without_kernel(Path(options.program).name, options)
+    board = platforms.board(options.arch, options.machine)
+    transport = options.transport or platforms.best_transport(board)
+    reason = platforms.why_not(board, transport, options.ring, platforms.best_interrupts(board, transport))
+    if reason:
+        raise UserError(reason, 2)
     setup.ensure()
-    image = app.image(options.program)
+    image = app.image(options.program, options.arch)
     with tempfile.TemporaryDirectory(prefix="ringside-") as folder:
         machine = make_machine(options, image, folder)
         note = "" if options.disk else ", a copy that is dropped at the end"

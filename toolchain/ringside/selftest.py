@@ -6,20 +6,19 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import app, disk, process, setup
+from . import app, disk, platforms, process, setup
 from .arguments import integer
-from .machine import MACHINES, RINGS, Disk, Machine, accelerator, exit_status, shown
+from .machine import Disk, Machine, accelerator, exit_status, shown
 from .messages import UserError, say
-
-TRANSPORTS = ["pci", "mmio"]
-INTERRUPTS = ["msix", "intx", "poll"]
 
 
 def add_arguments(parser):
-    parser.add_argument("--machine", choices=MACHINES, help="QEMU's machine (default: q35, or microvm for --transport mmio)")
-    parser.add_argument("--transport", choices=TRANSPORTS, help="pci on q35 and pc, mmio on microvm (default: what the machine has)")
-    parser.add_argument("--ring", choices=RINGS, default="split", help="layout of the virtqueues (default: split)")
-    parser.add_argument("--irq", choices=INTERRUPTS, help="how devices interrupt (default: msix over PCI, the line over MMIO)")
+    parser.add_argument("--arch", choices=platforms.archs(), default="x86_64", help="the processor (default: x86_64)")
+    parser.add_argument("--machine", choices=platforms.machines(), metavar="NAME",
+                        help="QEMU's machine (default: the processor's first that has the transport); 'ringside platforms' lists them")
+    parser.add_argument("--transport", choices=platforms.TRANSPORTS, help="how devices are reached (default: what the machine does best)")
+    parser.add_argument("--ring", choices=platforms.RINGS, default="split", help="layout of the virtqueues (default: split)")
+    parser.add_argument("--irq", choices=platforms.INTERRUPTS, help="how devices interrupt (default: msix where there is such a thing, else the line)")
     parser.add_argument("--accel", choices=["auto", "tcg", "kvm"], default="auto", help="default: auto")
     parser.add_argument("--smp", type=integer(1, 255), default=2, metavar="N", help="the guest's processors (default: 2)")
     parser.add_argument("--memory", type=integer(32, 1 << 20), default=256, metavar="MiB", help="the guest's memory (default: 256)")
@@ -28,14 +27,21 @@ def add_arguments(parser):
 
 
 def resolve(options):
-    """Machine, transport and interrupts that fit together; a combination that cannot exist is an error of the arguments."""
-    machine = options.machine or ("microvm" if options.transport == "mmio" else "q35")
-    transport = "mmio" if machine == "microvm" else "pci"
-    if options.transport and options.transport != transport:
-        raise UserError(f"--transport {options.transport} does not go with --machine {machine}: its devices are on {transport}", 2)
-    if transport == "mmio" and options.irq == "msix":
-        raise UserError("--irq msix needs PCI: over MMIO there is the interrupt line (intx) or polling (poll)", 2)
-    return machine, transport, options.irq or ("intx" if transport == "mmio" else "msix")
+    """Board, transport and interrupts that fit together; a combination that cannot exist is an error of the arguments."""
+    boards = [board for board in platforms.BOARDS if board.arch == options.arch]
+    if options.machine:
+        board = platforms.board(options.arch, options.machine)
+    elif options.transport:
+        bus = platforms.TRANSPORTS[options.transport].bus
+        board = next(board for board in boards if (board.pci if bus == "pci" else board.mmio))
+    else:
+        board = boards[0]
+    transport = options.transport or platforms.best_transport(board)
+    interrupts = options.irq or platforms.best_interrupts(board, transport)
+    reason = platforms.why_not(board, transport, options.ring, interrupts)
+    if reason:
+        raise UserError(f"--arch {board.arch} --machine {board.name} --transport {transport} --ring {options.ring} --irq {interrupts}: {reason}", 2)
+    return board, transport, interrupts
 
 
 # Two ports of the guest that are joined outside: what it says into one, it hears from the other.
@@ -47,20 +53,21 @@ def joined_chardevs(folder):
 
 
 def main(options):
-    machine_name, transport, interrupts = resolve(options)
+    board, transport, interrupts = resolve(options)
     setup.ensure()
-    image = app.image("selftest")
+    image = app.image("selftest", board.arch)
     with tempfile.TemporaryDirectory(prefix="ringside-") as folder:
         console, serial = Path(folder) / "console", Path(folder) / "serial"
         console.touch()
         serial.touch()
-        machine = Machine(image=image, machine=machine_name, memory=options.memory, smp=options.smp, accel=accelerator(options.accel),
+        machine = Machine(image=image, arch=board.arch, machine=board.name, transport=options.transport or "", memory=options.memory,
+                          smp=options.smp, accel=accelerator(options.accel, board.arch),
                           disks=[Disk(disk.scratch_copy(folder), "sample")], console="console", serial="chardev:serial",
                           chardevs=[f"file,id=console,path={console}", f"file,id=serial,path={serial}", *joined_chardevs(folder)],
                           ports=JOINED_PORTS, ring=options.ring,
-                          vectors=0 if transport == "pci" and interrupts == "intx" else -1,
+                          vectors=0 if platforms.TRANSPORTS[transport].bus == "pci" and interrupts == "intx" else -1,
                           command_line=[f"irq={interrupts}"])
-        say(f"self-test on {machine_name}: {transport}, {options.ring} ring, {interrupts}")
+        say(f"self-test on {board.arch} {board.name}: {transport}, {options.ring} ring, {interrupts}")
         if options.print_qemu:
             say(shown(machine.arguments()))
         printed = bytearray()
@@ -80,7 +87,7 @@ def main(options):
             tail.close()
     if code is None:
         raise UserError(f"the self-test did not end within {options.timeout} s", 124)
-    status, cause = exit_status(code)
+    status, cause = exit_status(code, board.arch)
     if cause:
         say(cause)
     count = re.findall(rb"(\d+) passed, (\d+) failed", bytes(printed))

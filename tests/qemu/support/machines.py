@@ -15,6 +15,7 @@ CONFIGURATIONS = {
     "q35-intx": {"machine": "q35", "vectors": 0},   # no MSI-X at all: one shared, level-triggered line
     "pc": {"machine": "pc"},
     "microvm": {"machine": "microvm"},              # virtio over MMIO, version 2
+    "microvm-noacpi": {"machine": "microvm-noacpi"},
     "q35-packed": {"machine": "q35", "ring": "packed"},
     "microvm-packed": {"machine": "microvm", "ring": "packed"},
 }
