@@ -43,8 +43,10 @@ struct Processor {
     std::uint64_t id = 0;           ///< x86: local APIC id. ARM: MPIDR affinity. RISC-V: hart id.
     std::uint32_t plic_context = 0; ///< RISC-V: the PLIC context of its supervisor mode
     std::uint32_t imsic_page = 0;   ///< RISC-V: which page of the supervisor-level IMSIC is its own
+    std::uint32_t aplic_index = 0;  ///< RISC-V: its place (IDC) in a supervisor-level APLIC that works without an IMSIC
     bool has_plic_context = false;
     bool has_imsic_page = false;
+    bool has_aplic_index = false;
 };
 
 struct Uart {
