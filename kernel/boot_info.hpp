@@ -34,8 +34,8 @@ struct BootInfo {
     std::array<MemoryRegion, 128> memory{};
     std::size_t memory_count = 0;
     const char* command_line = "";
-    std::uint64_t rsdp = 0;     ///< physical address of a checked ACPI root pointer, 0 if there is none
-    std::uint64_t mp_table = 0; ///< physical address of a checked MP floating pointer structure, 0 if there is none
+    std::uint64_t rsdp = 0;        ///< physical address of a checked ACPI root pointer, 0 if there is none
+    std::uint64_t mp_table = 0;    ///< physical address of a checked MP floating pointer structure, 0 if there is none
     std::uint64_t device_tree = 0; ///< physical address of a checked flattened device tree, 0 if there is none
     std::array<BootModule, 8> modules{};
     std::size_t module_count = 0;

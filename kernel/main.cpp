@@ -6,6 +6,7 @@
 #include "kernel/boot_info.hpp"
 #include "kernel/device_manager/device_manager.hpp"
 #include "kernel/firmware/hardware.hpp"
+#include "kernel/firmware/problems.hpp"
 #include "kernel/interrupt/interrupts.hpp"
 #include "kernel/log/log.hpp"
 #include "kernel/memory/pages.hpp"
@@ -48,6 +49,7 @@ extern "C" void kernel_main() {
     start_tasks();
     start_log();
     require(start_power(), "power");
+    log_firmware_problems();
     log(LogLevel::info, "%zu MiB of memory, clock from %s, power off by %s", total_page_count() / 256, clock_info().source, power_method());
     const BootInfo& boot = boot_info();
     log(LogLevel::debug, "started by %s%s%s, %zu memory regions, %zu modules", boot.protocol, *boot.loader != 0 ? " from " : "",

@@ -13,8 +13,8 @@
 namespace kernel {
 
 namespace acpi {
-/// The first table with this signature; nothing if there is no ACPI, no such table, or its checksum is wrong.
-[[nodiscard]] std::optional<Bytes> find_table(std::string_view signature);
+/// Table `index` of those with this signature; nothing if there is no ACPI, no such table, or its checksum is wrong, which is noted.
+[[nodiscard]] std::optional<Bytes> find_table(std::string_view signature, std::size_t index = 0);
 /// The table at an address (the DSDT, which only the FADT knows), mapped but not yet checked: checked_table() does that.
 [[nodiscard]] std::optional<Bytes> map_table(std::uint64_t address, std::string_view signature);
 /// The system control interrupt: level and active low (ACPI 6.5, 5.2.9), unless the firmware's overrides say otherwise. After find_hardware().

@@ -47,12 +47,16 @@ std::optional<std::uint64_t> aml_integer(Bytes aml, std::size_t at) noexcept {
 
 } // namespace
 
-std::optional<Bytes> checked_table(Bytes bytes, std::string_view signature) noexcept {
+const char* table_problem(Bytes bytes) noexcept {
     const auto length = wire_read<std::uint32_t>(bytes, 4);
-    if (!wire_starts_with(bytes, 0, signature) || length < kHeaderBytes || length > bytes.size()) return std::nullopt;
-    const Bytes table = bytes.first(length);
-    if (!sums_to_zero(table)) return std::nullopt;
-    return table;
+    if (length < kHeaderBytes) return "it is shorter than its own header";
+    if (length > bytes.size()) return "it is longer than what is there";
+    return sums_to_zero(bytes.first(length)) ? nullptr : "its checksum is wrong";
+}
+
+std::optional<Bytes> checked_table(Bytes bytes, std::string_view signature) noexcept {
+    if (!wire_starts_with(bytes, 0, signature) || table_problem(bytes) != nullptr) return std::nullopt;
+    return bytes.first(wire_read<std::uint32_t>(bytes, 4));
 }
 
 std::optional<RootPointer> parse_root_pointer(Bytes bytes) noexcept {
@@ -80,7 +84,10 @@ Madt parse_madt(Bytes table) noexcept {
     madt.local_apic = wire_read<std::uint32_t>(table, 36);
     for (std::size_t at = 44; at + 2 <= table.size();) {
         const auto type = wire_read<std::uint8_t>(table, at), length = wire_read<std::uint8_t>(table, at + 1);
-        if (length < 2 || length > table.size() - at) break;
+        if (length < 2 || length > table.size() - at) {
+            madt.problem = "an entry's length is nonsense: it and what follows are left out";
+            break;
+        }
         const Bytes entry = table.subspan(at, length);
         at += length;
         switch (type) {
@@ -91,6 +98,7 @@ Madt parse_madt(Bytes table) noexcept {
             if (length >= 16 && (wire_read<std::uint32_t>(entry, 8) & 1) != 0) ++madt.processors;
             break;
         case 1: // I/O APIC
+            if (madt.io_apic_count == madt.io_apics.size()) madt.problem = "more I/O APICs than can be kept";
             if (length >= 12 && madt.io_apic_count < madt.io_apics.size())
                 madt.io_apics[madt.io_apic_count++] = {wire_read<std::uint32_t>(entry, 4), wire_read<std::uint32_t>(entry, 8)};
             break;

@@ -19,6 +19,8 @@ using Bytes = std::span<const std::byte>;
 
 inline constexpr std::size_t kHeaderBytes = 36;
 
+/// What is wrong with the table at the start of `bytes`, of whatever signature; null if nothing is.
+[[nodiscard]] const char* table_problem(Bytes bytes) noexcept;
 /// The table at the start of `bytes`, cut to its own length; nothing if signature, length or checksum is wrong.
 [[nodiscard]] std::optional<Bytes> checked_table(Bytes bytes, std::string_view signature) noexcept;
 
@@ -47,7 +49,8 @@ struct Madt {
     std::size_t io_apic_count = 0;
     std::array<IrqOverride, 16> overrides{};
     std::size_t override_count = 0;
-    std::size_t processors = 0; ///< enabled ones
+    std::size_t processors = 0;    ///< enabled ones
+    const char* problem = nullptr; ///< of the first entry that could not be used
 };
 [[nodiscard]] Madt parse_madt(Bytes table) noexcept;
 

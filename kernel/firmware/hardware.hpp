@@ -72,7 +72,8 @@ struct PciRoute {
     std::uint8_t interrupt_line = 0; ///< what the firmware wrote into the function's Interrupt Line register
 };
 
-/// Once, after memory and before interrupts. What is wrong in a table is logged, and the rest of it used.
+/// Once, after memory and before interrupts. What is wrong in a table is noted
+/// (firmware/problems.hpp), and the rest of it used.
 void find_hardware();
 
 [[nodiscard]] const arch::Hardware& hardware() noexcept;

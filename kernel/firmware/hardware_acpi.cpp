@@ -2,8 +2,10 @@
 #include <array>
 
 #include "kernel/firmware/acpi.hpp"
+#include "kernel/firmware/acpi_mmio.hpp"
 #include "kernel/firmware/hardware.hpp"
 #include "kernel/firmware/isa_lines.hpp"
+#include "kernel/firmware/problems.hpp"
 
 namespace kernel {
 namespace {
@@ -17,6 +19,8 @@ constexpr std::uint8_t kPitIrq = 0, kUartIrq = 4;
 arch::Hardware found;
 std::array<PciHost, 4> hosts;
 std::size_t host_count = 0;
+std::array<MmioDevice, 64> devices;
+std::size_t device_count = 0;
 IsaLines isa_lines;
 
 constexpr Line line_of(std::uint32_t gsi, bool level, bool active_low) noexcept {
@@ -34,6 +38,7 @@ bool find_chips_in_madt() {
     const auto table = acpi::find_table("APIC");
     if (!table) return false;
     const acpi::Madt madt = acpi::parse_madt(*table);
+    if (madt.problem != nullptr) note_firmware_problem("APIC", 0, madt.problem);
     for (std::size_t i = 0; i < madt.io_apic_count; ++i) add_io_apic(madt.io_apics[i].address, madt.io_apics[i].first_gsi);
     for (std::size_t i = 0; i < madt.override_count; ++i) {
         const acpi::IrqOverride& entry = madt.overrides[i];
@@ -72,6 +77,18 @@ void find_pci_hosts() {
     }
 }
 
+/// Virtio devices that a DSDT or SSDT declares. The table is checked only if it speaks of any: it is some thousand bytes long.
+void find_mmio_devices(acpi::Bytes bytes, std::string_view signature) {
+    if (!acpi::mentions_mmio_devices(bytes)) return;
+    if (const char* problem = acpi::table_problem(bytes)) return note_firmware_problem(signature, 0, problem);
+    std::array<acpi::MmioDevice, 64> declared;
+    const auto result = acpi::find_mmio_devices(bytes, std::span(declared).first(devices.size() - device_count));
+    for (const acpi::MmioDevice& one : std::span(declared).first(result.found))
+        devices[device_count++] = {one.base, one.size, line_of(one.gsi, one.level, one.active_low), MmioDevice::Source::acpi};
+    if (result.unusable != 0) note_firmware_problem(signature, 0, "a virtio device (LNRO0005) whose resources are not understood");
+    if (result.left_out != 0) note_firmware_problem(signature, 0, "more virtio devices (LNRO0005) than can be kept");
+}
+
 } // namespace
 
 void find_hardware() {
@@ -85,12 +102,18 @@ void find_hardware() {
         found.rtc.century_register = fadt.century_register;
         if (fadt.pm_timer.space == acpi::Register::Space::port)
             found.timer.pm_timer_port = static_cast<std::uint16_t>(fadt.pm_timer.address);
+        if (const auto dsdt = acpi::map_table(fadt.dsdt, "DSDT")) find_mmio_devices(*dsdt, "DSDT");
+    }
+    for (std::size_t i = 0;; ++i) {
+        const auto table = acpi::find_table("SSDT", i);
+        if (!table) break;
+        find_mmio_devices(*table, "SSDT");
     }
 }
 
 const arch::Hardware& hardware() noexcept { return found; }
 std::span<const PciHost> pci_hosts() noexcept { return std::span(hosts).first(host_count); }
-std::span<const MmioDevice> mmio_devices() noexcept { return {}; }
+std::span<const MmioDevice> mmio_devices() noexcept { return std::span(devices).first(device_count); }
 
 std::optional<arch::Line> pci_line(const PciRoute& route) noexcept {
     // Without an AML interpreter the firmware's routing is what the Interrupt Line register says. Whether it is true shows the first

@@ -1,9 +1,10 @@
 // The machine out of a device tree: what everybody but PCs has.
 #include "kernel/boot_info.hpp"
 #include "kernel/firmware/hardware.hpp"
+#include "kernel/firmware/problems.hpp"
 #include "kernel/firmware/tree_hardware.hpp"
-#include "kernel/log/log.hpp"
 #include "kernel/memory/address_space.hpp"
+#include "kernel/panic/panic.hpp"
 
 namespace kernel {
 namespace {
@@ -23,13 +24,13 @@ void find_hardware() {
     const auto header = address != 0 ? bytes_at(address, DeviceTree::kHeaderBytes) : std::nullopt;
     const std::uint32_t length = header ? DeviceTree::length(*header) : 0;
     const auto bytes = length != 0 ? bytes_at(address, length) : std::nullopt;
-    if (!bytes) return log(LogLevel::error, "device tree: there is none");
+    // The boot stub has taken the memory from it: without it nothing is known of the machine.
+    if (!bytes) panic("no device tree at 0x%llx", static_cast<unsigned long long>(address));
     const auto tree = DeviceTree::open(*bytes);
-    if (!tree) return log(LogLevel::error, "device tree: %s (at byte %u)", tree.error().what, static_cast<unsigned>(tree.error().offset));
+    if (!tree) panic("device tree: %s (at byte %u)", tree.error().what, static_cast<unsigned>(tree.error().offset));
     read_machine(*tree, machine);
-    for (const TreeWarning& warning : machine.warnings.all())
-        log(LogLevel::warning, "device tree: %s: %s; it is passed over", warning.node, warning.what);
-    if (machine.warnings.more != 0) log(LogLevel::warning, "device tree: %zu more complaints", machine.warnings.more);
+    for (const TreeWarning& warning : machine.warnings.all()) note_firmware_problem(warning.node, 0, warning.what);
+    if (machine.warnings.more != 0) note_firmware_problem("device tree", 0, "more that makes no sense");
 }
 
 const arch::Hardware& hardware() noexcept { return machine.hardware; }

@@ -27,7 +27,9 @@ ARCH_PACKAGES = {
 TEST_PACKAGES = ["doctest-dev", "linux-libc-dev", "clang-format-19", "spin", "relacy-dev", "clang-19", "libclang-rt-19-dev",
                  "g++-aarch64-linux-gnu", "g++-riscv64-linux-gnu", "libunicorn-dev",
                  # The examples without our kernel.
-                 "gcc-arm-none-eabi", "libnewlib-dev", "qemu-system-arm"]
+                 "gcc-arm-none-eabi", "libnewlib-dev", "qemu-system-arm",
+                 # The device trees of its machines.
+                 "qemu-system-misc"]
 # ... and for those of `test --all`.
 LONG_TEST_PACKAGES = ["clang-tidy-19"]
 
