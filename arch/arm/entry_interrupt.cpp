@@ -1,0 +1,25 @@
+// Every interrupt: from the controller's INTID to the kernel's vector. General registers only.
+#include "arch/arm/interrupt_vectors.hpp"
+#include "arch/kernel_hooks.hpp"
+
+namespace arch {
+
+constinit InterruptVectors interrupt_vectors;
+
+} // namespace arch
+
+/// Called by the processor's interrupt entry, interrupts off.
+extern "C" void ringside_interrupt() {
+    using namespace arch;
+    Gic& gic = *interrupt_vectors.gic;
+    const std::uint32_t intid = gic.acknowledge();
+    if (intid < Gic::kInputs)
+        kernel_interrupt(interrupt_vectors.of_intid[intid]);
+    else if (intid >= kFirstMessage)
+        kernel_interrupt(intid - kFirstMessage);
+    else [[unlikely]]
+        return; // it was withdrawn before we asked, and is not to be ended
+    // The handler has acknowledged its device: that must arrive before the controller looks at the line again.
+    asm volatile("dsb sy" : : : "memory");
+    gic.end(intid);
+}

@@ -1,0 +1,11 @@
+# What both ARM processors have: interrupt controller, timer, firmware calls. arch/NAME/ supplies <machine/generic_timer.hpp>, choose_gic()
+# and the assembly behind firmware_call.hpp.
+set(ringside_arm_sources
+  arch/arm/entry_interrupt.cpp
+  arch/arm/gic_v2.cpp
+  arch/arm/gic_v2_interrupt.cpp
+  arch/arm/gic_v2m.cpp
+  arch/arm/interrupts.cpp
+  arch/arm/power.cpp
+  arch/arm/timer.cpp
+)
