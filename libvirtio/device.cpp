@@ -235,6 +235,12 @@ Result<> Device::stop(Error error) noexcept {
     return confirmed;
 }
 
+void Device::forget() noexcept {
+    transport_ = nullptr;
+    config_ = {};
+    status_.reset();
+}
+
 void Device::abort() noexcept {
     if (transport_ == nullptr && !mutant(134)) return;
     static_cast<void>(stop(Error::device_reset));
@@ -249,10 +255,11 @@ bool Device::wait(std::uint64_t deadline_ns) noexcept {
     }
     const std::uint64_t now = platform_->now_ns();
     if (now >= deadline_ns) return false;
-    const std::uint64_t nap = mode_ == InterruptMode::polled ? kPollIntervalNs : kWatchdogNs;
+    const bool polled = mode_ == InterruptMode::polled && transport_ != nullptr; // a device that has gone needs no looking at
+    const std::uint64_t nap = polled ? kPollIntervalNs : kWatchdogNs;
     const std::uint64_t until = deadline_ns - now < nap ? deadline_ns : now + nap;
     platform_->wait(event_, until);
-    if (mode_ == InterruptMode::polled) {
+    if (polled && transport_ != nullptr) {
         look_at_configuration();
         return true;
     }
@@ -302,6 +309,7 @@ void Device::look_at_configuration() noexcept {
 bool Device::needs_reset() noexcept {
     for (const Virtqueue* queue : queues())
         if (queue != nullptr && queue->broken() && !mutant(136)) return true;
+    if (transport_ == nullptr) return true;
     const Result<std::uint8_t> value = transport_->status();
     return !value || ((*value & status::kNeedsReset) != 0 && !mutant(137));
 }

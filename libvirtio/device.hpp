@@ -73,6 +73,8 @@ public:
     /// Resets the device, waits for the confirmation, ends every request in flight with `error` and frees the rings. Where the
     /// reset is never confirmed and the device cannot be cut off, the memory is quarantined. Errors: reset_timeout.
     Result<> stop(Error error = Error::device_reset) noexcept;
+    /// After stop(), where the device has gone: the transport is forgotten and may be destroyed. begin() makes a new start, with another.
+    void forget() noexcept;
     /// Start-up failed: sets FAILED (INIT: when any of the steps goes wrong) and frees what was made.
     void abort() noexcept;
 

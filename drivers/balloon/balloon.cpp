@@ -96,6 +96,13 @@ Result<> BalloonDevice::stop() noexcept {
     return stopped;
 }
 
+Result<> BalloonDevice::remove() noexcept {
+    const Result<> stopped = stop();
+    device_.forget();
+    transport_ = nullptr;
+    return stopped;
+}
+
 Result<> BalloonDevice::recover() noexcept {
     if (transport_ == nullptr && !mutant(608)) return fail(Error::not_started);
     const Result<> stopped = device_.stop(Error::device_reset);

@@ -54,6 +54,8 @@ public:
     /// Answers, statistics, the target. Bounded; returns how many requests it handled.
     unsigned poll() noexcept;
     Result<> stop() noexcept;
+    /// The device has gone, or is about to: stop(), and the transport is forgotten and may be destroyed; start() takes the next one.
+    Result<> remove() noexcept;
     /// Reset and start again: requests in flight end with an error, the pages in the balloon stay there, `actual` is told again.
     Result<> recover() noexcept;
     [[nodiscard]] bool needs_recovery() const noexcept { return needs_recovery_; }

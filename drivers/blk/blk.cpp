@@ -214,8 +214,21 @@ Result<> BlockDevice::shut(Error error) noexcept {
 }
 
 Result<> BlockDevice::stop() noexcept {
+    if (transport_ == nullptr) return {}; // removed, or never started
     const Result<> down = shut(Error::device_reset);
     if (down || down.error() != Error::busy) tell_room(); // who waits for room learns that there is nothing to wait for
+    return down;
+}
+
+Result<> BlockDevice::remove() noexcept {
+    const Result<> down = shut(Error::device_gone);
+    if (!down && down.error() == Error::busy) return down;
+    device_.forget();
+    transport_ = nullptr;
+    stopped_by_ = Error::device_gone;
+    id_known_ = false;
+    id_length_ = 0;
+    tell_room();
     return down;
 }
 
@@ -228,7 +241,7 @@ void BlockDevice::tell_room() noexcept {
 
 Result<> BlockDevice::recover() noexcept {
     if (polling_ && !mutant(320)) return fail(Error::busy);
-    if (transport_ == nullptr && !mutant(321)) return fail(Error::not_started);
+    if (transport_ == nullptr && !mutant(321)) return fail(stopped_by_);
     ++counters_.resets;
     Result<> up = shut(Error::device_reset);
     if (up) up = start(*platform_, *transport_, options_);

@@ -87,6 +87,9 @@ public:
     [[nodiscard]] Result<> start(Platform& platform, Transport& transport, const Options& options = {}) noexcept;
     /// Confirmed reset; requests in flight end with `device_reset`. Errors: busy (inside poll()), reset_timeout.
     Result<> stop() noexcept;
+    /// The device has gone, or is about to: as stop(), but requests end with `device_gone`, and so does whatever is asked later. The
+    /// transport is forgotten and may be destroyed; start() takes the next one. Errors: those of stop(), for information only; busy.
+    Result<> remove() noexcept;
     /// stop(), then start() as before: heals a broken queue and DEVICE_NEEDS_RESET. Requests in flight end with `device_reset`.
     Result<> recover() noexcept;
 

@@ -103,6 +103,13 @@ void ConsoleDevice::quiesce() noexcept {
     }
 }
 
+Result<> ConsoleDevice::remove() noexcept {
+    const Result<> stopped = stop();
+    device_.forget();
+    transport_ = nullptr;
+    return stopped;
+}
+
 Result<> ConsoleDevice::recover() noexcept {
     if (transport_ == nullptr && !mutant(506)) return fail(Error::not_started);
     ++counters_.recoveries;

@@ -49,6 +49,8 @@ public:
     unsigned poll() noexcept;
     /// Ends everything with `closed`; ports are gone. Errors: reset_timeout (the memory is then never used again).
     Result<> stop() noexcept;
+    /// The device has gone, or is about to: stop(), and the transport is forgotten and may be destroyed; start() takes the next one.
+    Result<> remove() noexcept;
     /// Reset and start again, after a moment for output that is still moving: what is in flight then is lost and counted, the device
     /// announces its ports anew, those that were open are opened again.
     Result<> recover() noexcept;

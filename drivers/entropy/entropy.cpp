@@ -36,8 +36,8 @@ Result<> EntropyDevice::bring_up() noexcept {
     return device_.run();
 }
 
-Result<> EntropyDevice::shut() noexcept {
-    const Result<> confirmed = device_.stop(Error::device_reset);
+Result<> EntropyDevice::shut(Error error) noexcept {
+    const Result<> confirmed = device_.stop(error);
     stopped_by_ = confirmed ? Error::not_started : confirmed.error();
     if (request_.state == Request::State::abandoned && !mutant(703)) memory_ = {}; // the device may still write there
     if (memory_) domain_->free(memory_);
@@ -46,13 +46,25 @@ Result<> EntropyDevice::shut() noexcept {
     return confirmed;
 }
 
-Result<> EntropyDevice::stop() noexcept { return reading_ && !mutant(704) ? fail(Error::busy) : shut(); }
+Result<> EntropyDevice::stop() noexcept {
+    if (transport_ == nullptr) return {}; // removed, or never started
+    return reading_ && !mutant(704) ? fail(Error::busy) : shut(Error::device_reset);
+}
+
+Result<> EntropyDevice::remove() noexcept {
+    if (reading_) return fail(Error::busy);
+    const Result<> down = shut(Error::device_gone);
+    device_.forget();
+    transport_ = nullptr;
+    stopped_by_ = Error::device_gone;
+    return down;
+}
 
 Result<> EntropyDevice::recover() noexcept {
     if (reading_ && !mutant(705)) return fail(Error::busy);
-    if (transport_ == nullptr && !mutant(706)) return fail(Error::not_started);
+    if (transport_ == nullptr && !mutant(706)) return fail(stopped_by_);
     ++counters_.resets;
-    if (const Result<> down = shut(); !down) return down;
+    if (const Result<> down = shut(Error::device_reset); !down) return down;
     return start(*platform_, *transport_, options_);
 }
 

@@ -40,6 +40,9 @@ public:
     /// Errors: no_device (another type), feature_missing, feature_refused, dma_domain_missing, out_of_memory, reset_timeout, ...
     [[nodiscard]] Result<> start(Platform& platform, Transport& transport, const Options& options = {}) noexcept;
     Result<> stop() noexcept;
+    /// The device has gone, or is about to: as stop(), and whoever asks later gets `device_gone`. The transport is forgotten and may be
+    /// destroyed; start() takes the next one. Errors: those of stop(); after `busy` it is to be called again.
+    Result<> remove() noexcept;
     Result<> recover() noexcept;
 
     /// Fills the front of `into`, at most kMostBytes, and says how much. Errors: empty_request, timeout, bad_response (a length that
@@ -59,7 +62,7 @@ public:
 
 private:
     [[nodiscard]] Result<> bring_up() noexcept;
-    Result<> shut() noexcept;
+    Result<> shut(Error error) noexcept;
     [[nodiscard]] Result<std::size_t> wait_for_bytes(std::span<std::byte> into, std::uint64_t timeout_ns) noexcept;
 
     Device device_;

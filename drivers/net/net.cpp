@@ -257,6 +257,7 @@ bool NetDevice::wait(std::uint64_t deadline_ns) noexcept {
 }
 
 Result<> NetDevice::stop() noexcept {
+    if (transport_ == nullptr) return {}; // removed, or never started
     refuse(Error::not_started);
     const Result<> stopped = device_.stop(Error::device_reset);
     release_receive();
@@ -264,8 +265,17 @@ Result<> NetDevice::stop() noexcept {
     return stopped;
 }
 
+Result<> NetDevice::remove() noexcept {
+    const Result<> stopped = stop();
+    refuse(Error::device_gone);
+    link_up_ = announced_up_ = false;
+    device_.forget();
+    transport_ = nullptr;
+    return stopped;
+}
+
 Result<> NetDevice::recover() noexcept {
-    if (transport_ == nullptr && !mutant(416)) return fail(Error::not_started);
+    if (transport_ == nullptr && !mutant(416)) return fail(fault_);
     if (device_.started())
         if (const Result<> stopped = stop(); !stopped) return stopped;
     const bool known = announced_up_;

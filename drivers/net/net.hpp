@@ -130,6 +130,9 @@ public:
     bool wait(std::uint64_t deadline_ns) noexcept;
     /// Confirmed reset; frames in flight come back through transmitted(). Lent receive pieces stay readable until recycled.
     Result<> stop() noexcept;
+    /// The device has gone, or is about to: as stop(), but whatever is asked later ends with `device_gone`, and the link is down. The
+    /// transport is forgotten and may be destroyed; start() takes the next one. Errors: those of stop(), for information only.
+    Result<> remove() noexcept;
     /// Heals a broken queue, NEEDS_RESET, or a failed start: stop, then start with the options of the last start.
     [[nodiscard]] Result<> recover() noexcept;
 
