@@ -3,7 +3,7 @@
 import signal
 import sys
 
-from . import bench, build, new, platforms, run, selftest, setup, size, test, toolchain_file
+from . import bench, build, image, new, platforms, run, selftest, setup, size, test, toolchain_file
 from .arguments import Parser, joined
 from .messages import UserError, say
 
@@ -16,6 +16,7 @@ COMMANDS = {
     "platforms": (platforms, "where it runs: processors, machines, transports"),
     "bench": (bench, "measure"),
     "size": (size, "bytes of code and data"),
+    "image": (image, "make a file that other monitors, loaders and machines boot"),
     "new": (new, "make a folder with a program to start from"),
     "toolchain": (toolchain_file, "print the path of a CMake toolchain file"),
 }
