@@ -11,6 +11,7 @@ from pathlib import Path
 SETUP_SECTION = ".linux_setup"
 SECTOR = 512
 PT_LOAD = 1
+FARTHEST = 1 << 28              # an image whose segments lie farther apart is none that anybody loads
 
 # Offsets in the setup header.
 SETUP_SECTS, SYSSIZE, MAGIC, CODE32_START, PREF_ADDRESS, INIT_SIZE = 0x1F1, 0x1F4, 0x202, 0x214, 0x258, 0x260
@@ -37,6 +38,8 @@ def _segments(elf):
     for i in range(count):
         kind, _, start, _, physical, in_file, in_memory = struct.unpack_from("<IIQQQQQ", elf, offset + i * size)
         if kind == PT_LOAD:
+            if start + in_file > len(elf):
+                raise BadImage("a segment is not in the file")
             yield physical, elf[start:start + in_file], in_memory
 
 
@@ -50,12 +53,21 @@ def flat(elf):
     for address, content, _ in segments:
         if address - first < len(image):
             raise BadImage("segments overlap")
+        if address - first > FARTHEST:
+            raise BadImage("segments lie too far apart")
         image += bytes(address - first - len(image)) + content
     return first, bytes(image), max(address + size for address, _, size in segments) - first
 
 
 def bzimage(elf):
     """The whole file, from the ELF file's bytes."""
+    try:
+        return _bzimage(elf)
+    except (struct.error, IndexError, ValueError, OverflowError) as error:
+        raise BadImage(f"the ELF file is damaged: {error}") from None
+
+
+def _bzimage(elf):
     if elf[:6] != b"\x7fELF\x02\x01":
         raise BadImage("not a 64-bit little-endian ELF file")
     setup = next((bytearray(content) for name, _, content in _sections(elf) if name == SETUP_SECTION), None)
@@ -84,7 +96,7 @@ def main(words):
         return 2
     try:
         Path(words[1]).write_bytes(bzimage(Path(words[0]).read_bytes()))
-    except (BadImage, OSError, struct.error) as error:
+    except (BadImage, OSError) as error:
         print(f"{words[0]}: {error}", file=sys.stderr)
         return 1
     return 0

@@ -12,7 +12,7 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ["setup", "run", "build", "test", "selftest", "platforms", "bench", "size", "new", "toolchain"]
+COMMANDS = ["setup", "run", "build", "test", "selftest", "platforms", "bench", "size", "image", "new", "toolchain"]
 NOBODY = 65534
 
 
@@ -79,6 +79,15 @@ class WrongArguments(unittest.TestCase):
 
     def test_unknown_accelerator(self):
         self.refused("run", "--accel", "hvf", naming="'hvf'")
+
+    def test_images(self):
+        self.refused("image", naming="--format")
+        self.refused("image", "--format", "vhd", naming="'vhd'")
+        self.refused("image", "--format", "raw", "-o", "/", naming="'/' is a folder")
+        self.refused("image", "--format", "raw", "-o", "/nowhere/disk.img", naming="/nowhere")
+        self.refused("image", "--format", "bzimage", "--append", "log=debug", naming="--append")
+        self.refused("image", "--format", "elf", "--append", "log=debug", naming="--append")
+        self.refused("image", "--format", "iso", "--append", "\"it's\"", naming="quotes")
 
     def test_unknown_program(self):
         self.refused("run", "no-such-program", naming="no-such-program")

@@ -35,7 +35,8 @@ EFI_SYSTEM = uuid.UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b")
 NAMES = uuid.UUID("7b1f6ee2-2c2c-4c63-9a51-5f5c6f4d2a10")
 
 GRUB = Path("/usr/lib/grub")
-MODULES = ["part_gpt", "fat", "multiboot2", "normal", "configfile", "echo", "serial", "terminal"]
+# `linux` is for those who change grub.cfg: it starts a bzImage.
+MODULES = ["part_gpt", "fat", "multiboot2", "linux", "normal", "configfile", "echo", "serial", "terminal"]
 # In GRUB's boot.img: where the sector of core.img stands, the byte for the drive, and the jump that skips the test of the BIOS's drive number.
 BOOT_KERNEL_SECTOR, BOOT_CODE_BYTES, BOOT_DRIVE_CHECK = 0x5C, 440, 0x66
 # In core.img's first sector: where the others are (sector, count, segment to load to).
@@ -89,7 +90,11 @@ def partition_table(disk, sectors, partitions):
 
 def boot_code():
     """The MBR's 440 bytes of code, told where core.img is."""
-    code = bytearray((GRUB / "i386-pc" / "boot.img").read_bytes())
+    path = GRUB / "i386-pc" / "boot.img"
+    try:
+        code = bytearray(path.read_bytes())
+    except OSError:
+        raise UserError(f"GRUB's {path} is not there: package grub-pc-bin") from None
     struct.pack_into("<Q", code, BOOT_KERNEL_SECTOR, CORE_FIRST)
     # As grub-bios-setup does for every hard disk: believe no BIOS that says it booted from a floppy.
     code[BOOT_DRIVE_CHECK:BOOT_DRIVE_CHECK + 2] = b"\x90\x90"

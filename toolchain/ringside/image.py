@@ -17,7 +17,9 @@ from .paths import TOOLCHAIN
 ENDINGS = {"elf": ".elf", "bzimage": ".bzimage", "iso": ".iso", "raw": ".img", "qcow2": ".qcow2"}
 # Where the loader brings the command line along, there is no place for one in the file.
 WITHOUT_COMMAND_LINE = ("elf", "bzimage")
-ISO_MODULES = "part_gpt part_msdos iso9660 fat multiboot2 normal configfile echo serial terminal"
+# grub-mkrescue's own start-up file names every module for partition tables.
+ISO_MODULES = ("part_acorn part_amiga part_apple part_bsd part_dfly part_dvh part_gpt part_msdos part_plan part_sun part_sunpc iso9660 fat multiboot2 "
+               "linux normal configfile echo serial terminal")
 
 
 def add_arguments(parser):
