@@ -20,7 +20,9 @@
 #include "kernel/device_manager/platform.hpp"
 #include "kernel/entropy/entropy.hpp"
 #include "kernel/firmware/command_line.hpp"
+#include "kernel/firmware/hardware.hpp"
 #include "kernel/log/log.hpp"
+#include "kernel/memory/address_space.hpp"
 #include "kernel/network/link.hpp"
 #include "kernel/power/power.hpp"
 #include "kernel/task/task.hpp"
@@ -87,8 +89,9 @@ public:
             const auto scanned = bus_.scan(device_platform(), {range.segment, range.first_bus, range.last_bus}, listener);
             if (!scanned) log(LogLevel::warning, "pci: more functions than can be looked after");
         }
+        for (const MmioDevice& slot : mmio_devices()) on_slot(slot);
         for (const CommandLineWord& word : command_line())
-            if (word.key == "virtio_mmio.device") on_slot(word.value);
+            if (word.key == "virtio_mmio.device") on_word(word.value);
     }
 
     void start_all() {
@@ -176,23 +179,33 @@ private:
         identify(*entry, *transport);
     }
 
-    void on_slot(std::string_view text) {
+    void on_word(std::string_view text) {
         const auto slot = virtio::parse_mmio_slot(text);
-        char where[24];
         if (!slot) {
             log(LogLevel::warning, "virtio_mmio.device=%.*s: %s", static_cast<int>(text.size()), text.data(),
                 virtio::message(slot.error()));
             return;
         }
-        std::snprintf(where, sizeof where, "mmio 0x%llx", static_cast<unsigned long long>(slot->base));
+        // A virtio-mmio device holds its line until the interrupt is acknowledged (VIRTIO 1.4, 4.2.2): level, active high.
+        on_slot({slot->base,
+                 slot->size,
+                 {.gsi = slot->interrupt, .trigger = Trigger::level, .polarity = Polarity::high},
+                 MmioDevice::Source::command_line});
+    }
+
+    void on_slot(const MmioDevice& slot) {
+        char where[24];
+        std::snprintf(where, sizeof where, "mmio 0x%llx", static_cast<unsigned long long>(slot.base));
         for (const DeviceEntry& entry : DeviceList(entries.front()))
             if (std::strcmp(entry.where_, where) == 0) return; // named twice, driven once
-        const std::uintptr_t base = device_platform().map_device(slot->base, slot->size);
+        // As the processor sees it: no window of a PCI host is in between.
+        const auto mapped = map_device(slot.base, slot.size);
+        const std::uintptr_t base = mapped ? reinterpret_cast<std::uintptr_t>(*mapped) : 0;
         auto* line = new (std::nothrow) MmioLine;
         auto* transport = new (std::nothrow) virtio::MmioTransport;
         const auto opened = base == 0                                 ? virtio::fail(virtio::Error::bad_bar)
                             : line == nullptr || transport == nullptr ? virtio::fail(virtio::Error::out_of_memory)
-                                                                      : open(*transport, *line, *slot, base, where);
+                                                                      : open(*transport, *line, slot, base, where);
         if (!opened) {
             delete line;
             delete transport;
@@ -208,13 +221,13 @@ private:
         if (identify(*entry, *transport)) line->device = &entry->device_;
     }
 
-    static virtio::Result<> open(virtio::MmioTransport& transport, MmioLine& line, const virtio::MmioSlot& slot, std::uintptr_t base,
+    static virtio::Result<> open(virtio::MmioTransport& transport, MmioLine& line, const MmioDevice& slot, std::uintptr_t base,
                                  const char* where) {
         // Whether there is a line is known before the transport is; the registers are looked at first, by a transport without one.
         virtio::MmioTransport probe;
         if (const auto opened = probe.open(device_platform(), base, slot.size, virtio::MmioTransport::Line::absent); !opened) return opened;
         line.status = probe.interrupt_status();
-        const auto connected = device_platform().connect_gsi(slot.interrupt, line.target(), where);
+        const auto connected = device_platform().connect_slot(slot.line, line.target(), where);
         return transport.open(device_platform(), base, slot.size,
                               connected ? virtio::MmioTransport::Line::connected : virtio::MmioTransport::Line::absent);
     }

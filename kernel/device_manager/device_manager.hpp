@@ -1,4 +1,4 @@
-// Finds the machine's devices (PCI, virtio_mmio.device= on the command line), gives each its driver, and keeps the list that people
+// Finds the machine's devices (PCI; MMIO by ACPI, device tree and virtio_mmio.device=), gives each its driver, and keeps the list that people
 // read: what is there, where, with which features, interrupts and counters, and what did not start and why. A device that is unknown
 // or refused is one line in the log and an entry in the list; the rest goes on. Entries and front ends live for ever. Task context.
 //

@@ -172,10 +172,9 @@ virtio::Result<> KernelPlatform::connect_line(const virtio::PciAddress& address,
 
 void KernelPlatform::disconnect(const virtio::PciAddress&, const virtio::InterruptTarget& target) noexcept { routes_.remove(target); }
 
-virtio::Result<> KernelPlatform::connect_gsi(std::uint32_t gsi, const virtio::InterruptTarget& target, const char* owner) {
+virtio::Result<> KernelPlatform::connect_slot(const Line& line, const virtio::InterruptTarget& target, const char* owner) {
     if (choice_ == InterruptChoice::messages || choice_ == InterruptChoice::poll) return virtio::fail(virtio::Error::interrupt_unavailable);
-    // A virtio-mmio device holds its line until the interrupt is acknowledged (VIRTIO 1.4, 4.2.2): level, active high.
-    return routes_.add_line({.gsi = gsi, .trigger = Trigger::level, .polarity = Polarity::high}, target, owner);
+    return routes_.add_line(line, target, owner);
 }
 
 } // namespace kernel

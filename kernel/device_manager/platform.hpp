@@ -52,9 +52,9 @@ public:
     virtio::Result<> connect_line(const virtio::PciAddress& address, const virtio::InterruptTarget& target) noexcept override;
     void disconnect(const virtio::PciAddress& address, const virtio::InterruptTarget& target) noexcept override;
 
-    /// The line of an MMIO device, by its number on the I/O APIC. Errors: interrupt_unavailable, out_of_range.
-    [[nodiscard]] virtio::Result<> connect_gsi(std::uint32_t gsi, const virtio::InterruptTarget& target, const char* owner);
-    void disconnect_gsi(const virtio::InterruptTarget& target) { routes_.remove(target); }
+    /// The line of an MMIO device. Errors: interrupt_unavailable, out_of_range.
+    [[nodiscard]] virtio::Result<> connect_slot(const Line& line, const virtio::InterruptTarget& target, const char* owner);
+    void disconnect_slot(const virtio::InterruptTarget& target) { routes_.remove(target); }
 
     [[nodiscard]] PciConfig& config() noexcept { return config_; }
     [[nodiscard]] InterruptChoice choice() const noexcept { return choice_; }

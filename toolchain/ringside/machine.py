@@ -16,16 +16,6 @@ from pathlib import Path
 
 from . import platforms
 
-# Where microvm (QEMU 7.2) keeps its virtio-mmio slots: `info mtree -f` lists them, their interrupts were read from the DSDT's _CRS entries.
-# With ACPI there are 24 slots on the second IOAPIC (GSI 24 and up), named nowhere but in the DSDT, so they are named on the kernel command
-# line. Without ACPI there are 8 slots from GSI 5 on, and QEMU itself adds virtio_mmio.device= for those in use.
-MICROVM_BASE = 0xFEB00000
-MICROVM_SLOT = 0x200
-MICROVM_FIRST_GSI = 24
-# QEMU's IOAPIC model turns input 0 into input 2 (for the ISA timer's sake, but on the second IOAPIC as well): a device in slot 0 would never
-# be heard on its own GSI. QEMU itself fills the slots from the last one down and so hardly ever gets there.
-MICROVM_FIRST_SLOT = 1
-
 # On x86 the kernel writes a failing status to this port; QEMU then exits with (status << 1) | 1.
 DEBUG_EXIT = 0xF4
 
@@ -76,7 +66,6 @@ class Machine:
     transitional: bool = False      # PCI devices have both interfaces, whichever is used
     ring: str = "split"             # what every virtio device offers; a split ring is what QEMU's devices have unless told
     vectors: int = -1               # MSI-X vectors of every PCI device; 0: none; -1: QEMU's own number
-    name_slots: bool = True         # microvm with ACPI: its MMIO slots are named on the kernel's command line, too
     reboot: bool = False            # a reset starts the guest anew instead of ending QEMU
     command_line: list = field(default_factory=list)
     program_arguments: list = field(default_factory=list)
@@ -96,7 +85,7 @@ class Machine:
 
     def arguments(self):
         """The whole command, program first."""
-        self._slots = []
+        self._slots = 0
         devices = self._devices()
         arch = platforms.ARCHS[self.arch]
         command = [arch.qemu, *self.board.words, "-accel", self.accel, "-m", str(self.memory), "-smp", str(self.smp), "-nodefaults",
@@ -117,7 +106,7 @@ class Machine:
 
     def _kernel_command_line(self):
         word = platforms.ARCHS[self.arch].exit_word
-        words = [*([word] if word else []), *([f"transport={self.transport}"] if self.transport else []), *self.command_line, *self._slots]
+        words = [*([word] if word else []), *([f"transport={self.transport}"] if self.transport else []), *self.command_line]
         if self.program_arguments:
             words += ["--", *[_quoted(word) for word in self.program_arguments]]
         return " ".join(words)
@@ -127,10 +116,11 @@ class Machine:
         if self.ring == "packed":
             options.append("packed=on")
         if self.bus == "mmio":
-            if self.board.name == "microvm" and self.name_slots:
-                slot = MICROVM_FIRST_SLOT + len(self._slots)
-                self._slots.append(f"virtio_mmio.device={MICROVM_SLOT}@{MICROVM_BASE + slot * MICROVM_SLOT:#x}:{MICROVM_FIRST_GSI + slot}")
-                options.append(f"bus=virtio-mmio-bus.{slot}")
+            # Left alone, QEMU fills the slots from the last one down. The guest finds them in the order of the tables: on ARM from the first
+            # one up, elsewhere from the last one down. (On microvm slot 0 would never be heard: QEMU's I/O APIC turns input 0 into input 2.)
+            if self.arch in ("aarch64", "armv7"):
+                options.append(f"bus=virtio-mmio-bus.{self._slots}")
+                self._slots += 1
             return ["-device", ",".join([f"virtio-{kind}-device", *options])]
         # A modern device, a legacy one, or one that is both.
         options.append(f"disable-legacy={'off' if self.transitional or self.legacy else 'on'}")
