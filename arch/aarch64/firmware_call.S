@@ -11,7 +11,6 @@
     ret
     .size ringside_hypervisor_call, . - ringside_hypervisor_call
 
-    .arch_extension sec
     function ringside_secure_call
     smc #0
     ret

@@ -1,0 +1,16 @@
+#include "arch/arm/gic.hpp"
+#include "arch/arm/gic_v2.hpp"
+
+namespace arch {
+namespace {
+
+constinit GicV2 version2;
+
+} // namespace
+
+Gic* choose_gic(const Hardware& hardware) noexcept {
+    if (hardware.find(InterruptChip::Kind::gic_v2) != nullptr) return &version2;
+    return nullptr;
+}
+
+} // namespace arch
