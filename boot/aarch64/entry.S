@@ -56,7 +56,8 @@ start:
     ubfx x0, x0, #24, #4
     cbz x0, 1f
     mrs x0, s3_4_c12_c9_5               // ICC_SRE_EL2: EL1 may use the GIC's system registers
-    orr x0, x0, #9
+    orr x0, x0, #8
+    orr x0, x0, #1
     msr s3_4_c12_c9_5, x0
     isb
     msr s3_4_c12_c11_0, xzr             // ICH_HCR_EL2

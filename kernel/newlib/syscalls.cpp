@@ -260,3 +260,23 @@ int kill(pid_t process, int signal) {
     power_off(status);
 }
 }
+
+// On all processors but x86_64 newlib calls its system by second names, with an underscore in front.
+#define RINGSIDE_SECOND_NAME(name) asm(".globl _" #name "\n.set _" #name ", " #name)
+RINGSIDE_SECOND_NAME(read);
+RINGSIDE_SECOND_NAME(write);
+RINGSIDE_SECOND_NAME(open);
+RINGSIDE_SECOND_NAME(close);
+RINGSIDE_SECOND_NAME(lseek);
+RINGSIDE_SECOND_NAME(fstat);
+RINGSIDE_SECOND_NAME(isatty);
+RINGSIDE_SECOND_NAME(fcntl);
+RINGSIDE_SECOND_NAME(stat);
+RINGSIDE_SECOND_NAME(unlink);
+RINGSIDE_SECOND_NAME(link);
+RINGSIDE_SECOND_NAME(mkdir);
+RINGSIDE_SECOND_NAME(sbrk);
+RINGSIDE_SECOND_NAME(gettimeofday);
+RINGSIDE_SECOND_NAME(times);
+RINGSIDE_SECOND_NAME(getpid);
+RINGSIDE_SECOND_NAME(kill);
