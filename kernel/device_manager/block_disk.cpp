@@ -58,10 +58,10 @@ void BlockDisk::serve() {
             continue;
         }
         poll();
-        // Without interrupts there is nothing to look for while nothing is in flight; a submitter marks the event.
-        if (device_.device().interrupt_mode() == virtio::InterruptMode::polled && queue.in_flight() == 0)
-            static_cast<void>(wait_for(device_.device().event().word(), now_ns() + kWatchdogPeriodNs));
-        else
+        // Without interrupts there is nothing to look for while nothing is in flight (a submitter marks the event), but now and then for a
+        // change of the configuration: the wait looks for that.
+        if (device_.device().interrupt_mode() != virtio::InterruptMode::polled || queue.in_flight() != 0 ||
+            !wait_for(device_.device().event().word(), now_ns() + kWatchdogPeriodNs))
             device_.device().wait(kNever);
     }
 }

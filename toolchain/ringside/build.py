@@ -15,6 +15,11 @@ from .paths import ROOT, build_folder
 PRESETS = ["host", *setup.ARCHITECTURES]
 
 
+def bootable():
+    """The presets whose kernel has an entry: on a processor without one there is nothing to build."""
+    return [preset for preset in PRESETS if preset == "host" or (ROOT / "boot" / preset / "kernel.ld").exists()]
+
+
 def _base(preset):
     """What a build folder was configured against; with anything else it has to be made anew."""
     toolchain = ROOT / "toolchain" / f"{preset}.cmake"

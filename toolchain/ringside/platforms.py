@@ -18,16 +18,15 @@ DOCUMENT = ROOT / "docs" / "platforms.md"
 @dataclass(frozen=True)
 class Arch:
     qemu: str                   # the program
-    packages: tuple             # that hold it and what it boots with
     exits: str                  # how a guest ends QEMU with a status
     exit_word: str              # what the kernel's command line says about that
 
 
 ARCHS = {
-    "x86_64": Arch("qemu-system-x86_64", ("qemu-system-x86",), "`isa-debug-exit`", "debug-exit=0xf4"),
-    "aarch64": Arch("qemu-system-aarch64", ("qemu-system-arm",), "semihosting", "debug-exit=semihosting"),
-    "riscv64": Arch("qemu-system-riscv64", ("qemu-system-misc", "opensbi"), "the machine's test device", ""),
-    "armv7": Arch("qemu-system-arm", ("qemu-system-arm",), "semihosting", "debug-exit=semihosting"),
+    "x86_64": Arch("qemu-system-x86_64", "`isa-debug-exit`", "debug-exit=0xf4"),
+    "aarch64": Arch("qemu-system-aarch64", "semihosting", "debug-exit=semihosting"),
+    "riscv64": Arch("qemu-system-riscv64", "the machine's test device", ""),
+    "armv7": Arch("qemu-system-arm", "semihosting", "debug-exit=semihosting"),
 }
 
 

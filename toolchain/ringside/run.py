@@ -174,7 +174,7 @@ def main(options):
     reason = platforms.why_not(board, transport, options.ring, platforms.best_interrupts(board, transport))
     if reason:
         raise UserError(reason, 2)
-    setup.ensure()
+    setup.ensure(architectures=[options.arch])
     image = app.image(options.program, options.arch)
     with tempfile.TemporaryDirectory(prefix="ringside-") as folder:
         machine = make_machine(options, image, folder)

@@ -54,7 +54,7 @@ def joined_chardevs(folder):
 
 def main(options):
     board, transport, interrupts = resolve(options)
-    setup.ensure()
+    setup.ensure(architectures=[board.arch])
     image = app.image("selftest", board.arch)
     with tempfile.TemporaryDirectory(prefix="ringside-") as folder:
         console, serial = Path(folder) / "console", Path(folder) / "serial"

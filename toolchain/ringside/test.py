@@ -81,12 +81,13 @@ def main(options):
     counts = collections.Counter()
     times = collections.Counter()
     named = collections.defaultdict(list)
-    selected = {preset: known(build.prepare(preset), selection) for preset in build.PRESETS}
+    presets = build.bootable()
+    selected = {preset: known(build.prepare(preset), selection) for preset in presets}
     if not any(selected.values()):
-        everything = {label for preset in build.PRESETS for its in known(build.prepare(preset), []).values() for label in its}
+        everything = {label for preset in presets for its in known(build.prepare(preset), []).values() for label in its}
         # Nothing run is not a success: a misspelt label would look like one.
         raise UserError(nothing_matches(options, everything), 2)
-    for preset in build.PRESETS:
+    for preset in presets:
         folder = build.prepare(preset)
         labels = selected[preset]
         if options.list:

@@ -67,7 +67,7 @@ def nothing_but_firmware(log, machine):
     guest has ended: both would write to the same disks."""
     halting = dataclasses.replace(machine, image=image("halt"), command_line=[], forwards=[])
     with Guest(halting) as guest:
-        eventually(30, lambda: guest.serial_text().endswith("H"), "the image that only halts has started")
+        eventually(30, lambda: guest.serial_text().rstrip().endswith("H"), "the image that only halts has started")
         unavoidable = complaints(guest.guest_errors())
     ours = complaints(log) - unavoidable
     need(not ours, f"QEMU's log of what the guest did wrong: {sorted(ours)}")
