@@ -1,0 +1,58 @@
+// Every interrupt comes through here: which one it is, the kernel's handler, its end.
+#include <ringside/arch/io.hpp>
+
+#include "arch/kernel_hooks.hpp"
+#include "arch/riscv64/csr.hpp"
+#include "arch/riscv64/interrupt_path.hpp"
+
+extern "C" void ringside_interrupt(std::uint64_t cause);
+
+namespace arch {
+
+constinit InterruptPath interrupt_path{};
+
+namespace {
+
+void plic_interrupt() noexcept {
+    const std::uint32_t source = mmio_read32(interrupt_path.claim);
+    if (source == 0 || source >= InterruptPath::kMostSources) return;
+    kernel_interrupt(interrupt_path.vector_of[source]);
+    mmio_write32(interrupt_path.claim, source);
+}
+
+void aplic_interrupt() noexcept {
+    const std::uint32_t source = mmio_read32(interrupt_path.claim) >> 16;
+    if (source == 0 || source >= InterruptPath::kMostSources) return;
+    kernel_interrupt(interrupt_path.vector_of[source]);
+}
+
+void imsic_interrupt() noexcept {
+    const std::uint64_t identity = take_csr<kStopei>() >> 16;
+    if (identity == 0 || identity >= InterruptPath::kMostVectors) return;
+    kernel_interrupt(static_cast<std::uint32_t>(identity));
+    // A message tells that a line has been raised, not that it still is: the APLIC sends another one if so (AIA, 4.9.2).
+    if (const std::uint32_t source = interrupt_path.level_source_of[identity]) mmio_write32(interrupt_path.again, source);
+}
+
+} // namespace
+} // namespace arch
+
+extern "C" void ringside_interrupt(std::uint64_t cause) {
+    using namespace arch;
+    constexpr std::uint64_t kNumber = 63, kTimer = 5, kExternal = 9;
+    switch (cause & kNumber) {
+    case kTimer:
+        // It stays pending until somebody sets another time: not to be listened to until then.
+        clear_csr_bits<kSie>(kTimerInterrupt);
+        return kernel_interrupt(interrupt_path.timer_vector);
+    case kExternal:
+        switch (interrupt_path.source) {
+        case InterruptPath::Source::none: return clear_csr_bits<kSie>(kExternalInterrupt);
+        case InterruptPath::Source::plic: return plic_interrupt();
+        case InterruptPath::Source::aplic: return aplic_interrupt();
+        case InterruptPath::Source::imsic: return imsic_interrupt();
+        }
+        return;
+    default: return clear_csr_bits<kSie>(std::uint64_t{1} << (cause & kNumber)); // nobody asked for it
+    }
+}

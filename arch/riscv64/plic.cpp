@@ -1,0 +1,45 @@
+#include "arch/riscv64/plic.hpp"
+
+#include <algorithm>
+
+#include <ringside/arch/io.hpp>
+
+namespace arch {
+namespace {
+
+constexpr std::uint32_t kMostSources = 1023, kMostContexts = 15872;
+constexpr std::uint64_t kEnable = 0x2000, kEnableStride = 0x80, kContext = 0x200000, kContextStride = 0x1000, kClaim = 4;
+
+} // namespace
+
+const char* Plic::start(const InterruptChip& chip, std::uint32_t context, MapRegisters map) noexcept {
+    const Registers& registers = chip.registers[0];
+    if (context >= kMostContexts || kContext + (context + std::uint64_t{1}) * kContextStride > registers.size)
+        return "the PLIC's registers do not reach to this processor's";
+    base_ = map(registers.base, registers.size);
+    if (base_ == 0) return "the PLIC's registers cannot be mapped";
+    context_ = context;
+    sources_ = std::min(chip.count != 0 ? chip.count : kMostSources, kMostSources);
+    for (std::uint32_t source = 0; source <= sources_; source += 32) mmio_write32(enable_word(source), 0);
+    for (std::uint32_t source = 1; source <= sources_; ++source) mmio_write32(base_ + std::uintptr_t{source} * 4, 0);
+    mmio_write32(base_ + kContext + kContextStride * context_, 0); // threshold: every priority above 0
+    return nullptr;
+}
+
+std::uintptr_t Plic::enable_word(std::uint32_t source) const noexcept {
+    return base_ + kEnable + kEnableStride * context_ + std::uintptr_t{source / 32} * 4;
+}
+
+std::uintptr_t Plic::claim_register() const noexcept { return base_ + kContext + kContextStride * context_ + kClaim; }
+
+void Plic::unmask(std::uint32_t source) const noexcept {
+    mmio_write32(base_ + std::uintptr_t{source} * 4, 1);
+    mmio_write32(enable_word(source), mmio_read32(enable_word(source)) | std::uint32_t{1} << source % 32);
+}
+
+void Plic::mask(std::uint32_t source) const noexcept {
+    mmio_write32(enable_word(source), mmio_read32(enable_word(source)) & ~(std::uint32_t{1} << source % 32));
+    mmio_write32(base_ + std::uintptr_t{source} * 4, 0);
+}
+
+} // namespace arch
