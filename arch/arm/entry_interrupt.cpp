@@ -1,4 +1,6 @@
 // Every interrupt: from the controller's INTID to the kernel's vector. General registers only.
+#include <machine/generic_timer.hpp>
+
 #include "arch/arm/interrupt_vectors.hpp"
 #include "arch/kernel_hooks.hpp"
 
@@ -13,6 +15,8 @@ extern "C" void ringside_interrupt() {
     using namespace arch;
     Gic& gic = *interrupt_vectors.gic;
     const std::uint32_t intid = gic.acknowledge();
+    // It fires once and is set anew.
+    if (intid == interrupt_vectors.timer) write_timer_control(kTimerMasked);
     if (intid < Gic::kInputs)
         kernel_interrupt(interrupt_vectors.of_intid[intid]);
     else if (intid >= kFirstMessage)
