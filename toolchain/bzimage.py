@@ -2,7 +2,8 @@
 """bzimage.py IMAGE.elf IMAGE.bzimage: the file that loaders of the Linux/x86 boot protocol take (boot/x86_64/setup.S), out of an image.
 
 It is the image's section .linux_setup, which is the real-mode part with its header, and behind it the loadable segments as they will lie
-in memory. Nothing is compressed, nothing is moved: the image runs where the protocol loads it, at 1 MiB."""
+in memory. Nothing is compressed, nothing is moved: the image runs where the protocol loads it, at 1 MiB. The same file is an application
+for UEFI."""
 
 import struct
 import sys
@@ -15,6 +16,9 @@ FARTHEST = 1 << 28              # an image whose segments lie farther apart is n
 
 # Offsets in the setup header.
 SETUP_SECTS, SYSSIZE, MAGIC, CODE32_START, PREF_ADDRESS, INIT_SIZE = 0x1F1, 0x1F4, 0x202, 0x214, 0x258, 0x260
+
+# In the header for UEFI: the section's size in the file.
+PE_FILE_BYTES = 0x40 + 24 + 0xA0 + 16
 
 
 class BadImage(Exception):
@@ -81,7 +85,9 @@ def _bzimage(elf):
     # The header was filled in by the linker: it must tell of this image.
     if (code32_start, preferred, init_size) != (address, address, size):
         raise BadImage(f"the setup header tells of {size_text(preferred, init_size)}, the segments of {size_text(address, size)}")
-    image += bytes(-len(image) % 16)
+    image += bytes(-len(image) % SECTOR)
+    if setup[:2] == b"MZ" and struct.unpack_from("<I", setup, PE_FILE_BYTES)[0] != len(setup) - SECTOR + len(image):
+        raise BadImage("UEFI's header tells of another length")
     struct.pack_into("<I", setup, SYSSIZE, len(image) // 16)
     return bytes(setup) + image
 

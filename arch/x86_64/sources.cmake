@@ -25,3 +25,5 @@ set(ringside_machine_sources
   boot/x86_64/pvh.cpp
   boot/x86_64/setup.S
 )
+# The image as a UEFI application.
+set(ringside_uefi_sources boot/uefi/stub.cpp boot/x86_64/uefi_enter.cpp)

@@ -39,6 +39,8 @@
     .quad ringside_pvh_entry
 
     .section .text.boot, "ax", @progbits
+    .globl ringside_image_first
+ringside_image_first:
 ringside_entries:
 // The image's first byte, where the Linux protocol enters in 32 bits: esi = struct boot_params, flat segments. It ends in front of the
 // kernel information that the protocol's version 2.15 asks for (setup.S names its place).
@@ -127,6 +129,24 @@ leave_long_mode:
     wrmsr
     jmp ringside_linux_entry
     .size ringside_linux_entry64, . - ringside_linux_entry64
+
+// As a UEFI application (the header is setup.S's): at any address, with Microsoft's calling convention.
+    .code64
+    .globl ringside_uefi_entry
+    .type ringside_uefi_entry, @function
+ringside_uefi_entry:
+    pushq %rdi
+    pushq %rsi
+    subq $8, %rsp
+    movq %rcx, %rdi
+    movq %rdx, %rsi
+    call ringside_uefi_start            // returns only if it cannot go on
+    addq $8, %rsp
+    popq %rsi
+    popq %rdi
+    ret
+    .size ringside_uefi_entry, . - ringside_uefi_entry
+    .code32
 
 clear_bss:
     xorl %eax, %eax
@@ -264,6 +284,10 @@ early_gdt_end:
 early_gdt_pointer:
     .word early_gdt_end - early_gdt - 1
     .quad early_gdt
+    .balign 8
+    .globl ringside_uefi_link
+ringside_uefi_link:                     // boot/uefi/stub.hpp
+    .quad ringside_image_start, ringside_file_bytes, ringside_image_bytes
 no_long_mode_text:
     .asciz "PANIC: this processor has no 64-bit mode\r\n"
 

@@ -33,6 +33,7 @@ enum Offset : std::uint64_t {
 constexpr std::uint32_t kHeaderMagic = 0x53726448; // "HdrS"
 constexpr std::uint16_t kFirstWithCommandLine = 0x0202, kFirstWithSetupData = 0x0209;
 constexpr std::uint64_t kMostE820 = 128;
+constexpr std::uint8_t kOwnStub = 0xff; ///< a loader without a number: our own way from UEFI (uefi_enter.cpp) is one
 
 struct [[gnu::packed]] E820Entry {
     std::uint64_t base;
@@ -129,6 +130,7 @@ virtio::Result<> read_boot_params(const PhysicalView& memory, std::uint64_t addr
         field(info.rsdp, kAcpiRsdp);
         field(efi, kEfiInfo);
         if (efi.signature == kEfi64) tables.efi_system_table = wide(efi.system_table, efi.system_table_high);
+        if (efi.signature == kEfi64 && byte(kLoaderType) == kOwnStub) info.loader = "UEFI";
     }
 
     read_e820(memory, address + kE820Table, std::min<std::uint64_t>(byte(kE820Count), kMostE820), info);

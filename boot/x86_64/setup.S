@@ -1,9 +1,10 @@
 // The real-mode part of a bzImage (Linux/x86 boot protocol 2.15): a boot sector that says that it is none, the setup header, and the code
 // that runs when a loader knows only the 16-bit protocol, as QEMU's option ROM and qboot do: it asks the BIOS for the memory map, switches
 // to protected mode and enters the kernel in 32 bits. It lies in the ELF file and in no segment; toolchain/bzimage.py puts it in front of
-// the image. It may be loaded at any multiple of 16 below 1 MiB and becomes, in its first 4 KiB, the struct boot_params that the kernel reads.
+// the image. For UEFI it is the header of an application (PE/COFF) whose code is in the image. It may be loaded at any multiple of 16 below 1 MiB and becomes, in its first 4 KiB, the struct boot_params that the kernel reads.
 
 #define SETUP_BYTES 0x1200
+#define SECTOR 0x200
 #define BOOT_PARAMS_BYTES 0x1000
 #define E820_COUNT 0x1e8
 #define SENTINEL 0x1ef
@@ -19,7 +20,46 @@
     .section .linux_setup, "", @progbits
     .code16
 setup:
+    .ascii "MZ"                         // dec bp, pop dx: harmless
+    jmp boot_sector
+    .org 0x3c
+    .long pe_header - setup
+
+// PE/COFF (Microsoft's specification, revision 8.3): one section, everything behind the first sector, with .bss behind it. It needs no
+// relocation: what UEFI calls runs at any address.
+pe_header:
+    .ascii "PE\0\0"
+    .word 0x8664, 1                     // x86-64, one section
+    .long 0, 0, 0
+    .word section_table - optional_header
+    .word 0x0206                        // executable, no line numbers, no debug information
+optional_header:
+    .word 0x020b                        // PE32+
+    .byte 0, 0
+    .long pe_file_bytes, 0, 0           // size of code, of initialised and of other data
+    .long pe_entry
+    .long SECTOR                        // base of code
+    .quad 0                             // image base
+    .long SECTOR, SECTOR                // alignment in memory and in the file
+    .word 0, 0, 0, 0, 0, 0
+    .long 0
+    .long pe_image_bytes
+    .long SECTOR                        // size of headers
+    .long 0
+    .word 10, 0                         // an EFI application
+    .quad 0, 0, 0, 0
+    .long 0, 6
+    .quad 0, 0, 0, 0, 0, 0              // no directories
+section_table:
+    .ascii ".text\0\0\0"
+    .long pe_section_bytes, SECTOR      // in memory: size, address
+    .long pe_file_bytes, SECTOR         // in the file
+    .long 0, 0
+    .word 0, 0
+    .long 0xe0000020                    // code, execute, read, write
+
 // As a boot sector: at 0:7c00, whatever cs is.
+boot_sector:
     xorw %ax, %ax
     movw %ax, %ds
     call 1f

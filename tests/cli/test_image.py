@@ -55,7 +55,7 @@ class BzImage(unittest.TestCase):
         made = bzimage.bzimage(GOOD)
         self.assertEqual(made[0x200:0x1200], setup_part(0x5000)[0x200:])
         flat = made[0x1200:]
-        self.assertEqual(len(flat) % 16, 0)
+        self.assertEqual(len(flat) % 512, 0)
         self.assertEqual(struct.unpack_from("<I", made, 0x1F4)[0] * 16, len(flat))
         self.assertEqual(flat[:5], b"text\0")
         self.assertEqual(flat[0x1000:0x1007], b"rodata\0")

@@ -20,10 +20,10 @@ from ringside.guest import Guest
 from ringside.machine import DEBUG_EXIT, Disk, Forward, Machine
 from ringside.selftest import JOINED_PORTS, joined_chardevs
 
-import machine_test
 from support import traffic
 from support.agent import Agent
 from support.checks import Checks, equal, eventually, need
+from support.data import FULL, Data
 from support.machines import CONFIGURATIONS, free_ports, image
 from support.pattern import difference, scribble
 
@@ -84,8 +84,8 @@ def writes(agent, number, path, content):
     need(not wrong, f"the image on the host: {wrong}")
 
 
-def network(agent, port):
-    machine_test.net_address(agent)
+def network(data, agent, port):
+    data.net_address()
     agent.call("listen", TCP)
     with traffic.Service(port) as service:
         service.up(2 * MIB, 71)
@@ -113,16 +113,17 @@ def boot(checks, name, machine, by, folder, disks=(), boot_disk_path=None, initr
                                   chardevs=joined_chardevs(folder), ports=JOINED_PORTS)
     with Guest(machine) as guest:
         checks.guest = guest
-        checks.run(f"{name}.own_checks", machine_test.own_checks, guest)
-        agent = Agent(guest)
+        data = Data(guest, machine, FULL, [path], port, 0, "msix")
+        checks.run(f"{name}.own_checks", data.own_checks)
+        agent = data.agent = Agent(guest)
         checks.run(f"{name}.started_by", started_by, guest, by)
         if initrd:
             checks.run(f"{name}.initrd", with_module, guest, initrd)
         if boot_disk_path:
             checks.run(f"{name}.boot_disk", same_disk, agent, 0, boot_disk_path)
         checks.run(f"{name}.writes", writes, agent, len(disks), path, content)
-        checks.run(f"{name}.network", network, agent, port)
-        checks.run(f"{name}.watchdog", machine_test.no_rescues, agent)
+        checks.run(f"{name}.network", network, data, agent, port)
+        checks.run(f"{name}.watchdog", data.no_rescues)
         checks.run(f"{name}.exit", exits, guest, agent)
 
 
@@ -153,9 +154,29 @@ def kernel(checks, kind, name):
         path = images.make(kind, image("selftest"), Path(folder) / "kernel")
         initrd = Path(folder) / "initrd"
         initrd.write_bytes(random.Random(4).randbytes(123_457))
-        options = {"machine": "microvm", "acpi": False} if name == "microvm-noacpi" else CONFIGURATIONS[name]
-        machine = Machine(image=path, command_line=WORDS[1:], extra=["-initrd", str(initrd)], **options)
+        machine = Machine(image=path, command_line=WORDS[1:], extra=["-initrd", str(initrd)], **CONFIGURATIONS[name])
         boot(checks, f"{kind}.{name}", machine, "Linux from QEMU" if kind == "bzimage" else "PVH", folder, initrd=123_457)
+
+
+def uefi_kernel(checks, name):
+    """The bzImage as a UEFI application that QEMU hands to the firmware with -kernel: started without GRUB, entered in 64 bits."""
+    with tempfile.TemporaryDirectory(prefix="ringside-image-") as folder:
+        path = images.make("bzimage", image("selftest"), Path(folder) / "kernel")
+        machine = Machine(image=path, command_line=WORDS[1:], extra=firmware("uefi"), **CONFIGURATIONS[name])
+        boot(checks, f"uefi.{name}", machine, "Linux from UEFI", folder)
+
+
+def uefi_application(checks):
+    """The same file as the one that UEFI starts from a disk where nothing is configured. Nobody gives it a command line."""
+    def body():
+        with tempfile.TemporaryDirectory(prefix="ringside-image-") as folder:
+            bzimage = images.make("bzimage", image("hello"), Path(folder) / "bzimage")
+            disk = boot_disk.system_partition(folder, {"EFI/BOOT/BOOTX64.EFI": bzimage}, "12345678")
+            machine = Standalone(image="", memory=128, disks=[Disk(disk, "boot", options="bootindex=0")], extra=firmware("uefi"))
+            with Guest(machine) as guest:
+                equal(guest.wait(30), 0, "status")
+                need("Hello from ringside!" in guest.console_text(), f"its greeting: {guest.console_text()!r}")
+    checks.run("uefi_application", body)
 
 
 def grub_linux(checks, start, name):
@@ -210,6 +231,9 @@ def cells():
     for start in ("bios", "uefi"):
         for name in ("q35", "pc"):
             found[f"linux-{start}-{name}"] = lambda checks, start=start, name=name: grub_linux(checks, start, name)
+    for name in ("q35", "pc"):
+        found[f"uefi-{name}"] = lambda checks, name=name: uefi_kernel(checks, name)
+    found["uefi_application"] = uefi_application
     found["power_off"] = lambda checks: [power_off(checks, start, "q35") for start in ("bios", "uefi")]
     found["no_boot_disk"] = no_boot_disk
     return found

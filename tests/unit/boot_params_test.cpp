@@ -86,8 +86,12 @@ TEST_CASE("the fields outside the header count only if the loader cleared them")
     REQUIRE(trusted.info.module_count == 1);
     CHECK(trusted.info.modules[0].base == 0x100700000);
     CHECK(trusted.info.modules[0].size == 0x100003039);
+    CHECK(std::string(trusted.info.loader) == "QEMU");
+    memory.put(kParams + 0x210, std::uint8_t{0xff});
+    CHECK(std::string(Parsed(memory).info.loader) == "UEFI");
     memory.put(kParams + 0x1ef, std::uint8_t{0xff});
     const Parsed raw(memory);
+    CHECK(std::string(raw.info.loader).empty());
     CHECK(raw.info.rsdp == 0);
     CHECK(raw.tables.efi_system_table == 0);
     CHECK(raw.info.modules[0].base == 0x700000);

@@ -1,0 +1,71 @@
+#include "boot/uefi/stub.hpp"
+
+namespace boot::uefi {
+namespace {
+
+// More than any firmware's map needs; what ends the boot services may add to it.
+constexpr std::size_t kMemoryMapBytes = 128 * 1024;
+constexpr std::size_t kBufferBytes = kPage + kCommandLineBytes + kMemoryMapBytes;
+constexpr Address kHighest = 0xffffffff;
+constexpr int kAttempts = 8;
+
+constexpr std::uintptr_t pages(std::uint64_t bytes) noexcept { return static_cast<std::uintptr_t>((bytes + kPage - 1) / kPage); }
+
+Status refuse(const SystemTable& system, const char16_t* why) {
+    if (system.output != nullptr) (void)system.output->output_string(system.output, why);
+    return kLoadError;
+}
+
+/// The load options as plain characters. What is none stands as a question mark.
+void copy_options(const LoadedImage& image, char* out) {
+    const std::size_t count = image.options == nullptr ? 0 : image.options_bytes / sizeof(char16_t);
+    std::size_t length = 0;
+    while (length < count && length + 1 < kCommandLineBytes && image.options[length] != 0) {
+        const char16_t c = image.options[length];
+        out[length++] = c < 0x80 ? static_cast<char>(c) : '?';
+    }
+    out[length] = 0;
+}
+
+} // namespace
+
+/// The application's entry (UEFI 2.10, 4.1). Returns only if the image cannot be started here.
+extern "C" [[gnu::visibility("hidden")]] Status ringside_uefi_start(Handle handle, const SystemTable* system) {
+    BootServices& services = *system->boot_services;
+    const Link& link = ringside_uefi_link;
+    Address place = link.address;
+    if (services.allocate_pages(Place::at, kLoaderData, pages(link.bytes), &place) != kSuccess)
+        return refuse(*system, u"Ringside: the memory that this image is linked for is not free.\r\n");
+    Address buffer_address = kHighest;
+    if (services.allocate_pages(Place::below, kLoaderData, pages(kBufferBytes), &buffer_address) != kSuccess)
+        return refuse(*system, u"Ringside: no memory below 4 GiB.\r\n");
+    auto* const buffer = reinterpret_cast<std::byte*>(buffer_address);
+    for (std::size_t i = 0; i < kPage; ++i) buffer[i] = std::byte{0};
+
+    Handover handover{};
+    handover.system_table = system;
+    handover.link_address = link.address;
+    handover.file_bytes = link.file_bytes;
+    handover.image = &ringside_image_first;
+    handover.page = buffer;
+    handover.command_line = reinterpret_cast<char*>(buffer + kPage);
+    void* interface = nullptr;
+    *handover.command_line = 0;
+    if (services.handle_protocol(handle, &kLoadedImage, &interface) == kSuccess)
+        copy_options(*static_cast<const LoadedImage*>(interface), handover.command_line);
+
+    std::byte* const map = buffer + kPage + kCommandLineBytes;
+    handover.memory_map = map;
+    // A map is good for the end of boot services only as long as nothing changes it, not even what the firmware does at that end.
+    for (int attempt = 0; attempt < kAttempts; ++attempt) {
+        std::uintptr_t key = 0;
+        handover.memory_map_bytes = kMemoryMapBytes;
+        const Status status =
+            services.get_memory_map(&handover.memory_map_bytes, map, &key, &handover.descriptor_bytes, &handover.descriptor_version);
+        if (status != kSuccess) break;
+        if (services.exit_boot_services(handle, key) == kSuccess) enter(handover);
+    }
+    return refuse(*system, u"Ringside: the firmware's boot services do not end.\r\n");
+}
+
+} // namespace boot::uefi
