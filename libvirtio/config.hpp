@@ -1,7 +1,7 @@
 // Typed access to a device's configuration. A Field names where a value stands, how wide it is and which feature makes it valid;
 // reading one whose feature was not offered or negotiated is an error, never garbage. Values wider than the register's 32 bits
-// and several values that belong together are read inside the generation loop (VIRTIO 1.4, 2.5), a bounded number of times.
-// Task context; owned by Device.
+// and several values that belong together are read inside the generation loop (VIRTIO 1.4, 2.5), a bounded number of times; where
+// there is no generation (legacy), until two readings agree. Task context; owned by Device.
 //
 //     inline constexpr Field<std::uint64_t> kCapacity{.offset = 0};
 //     inline constexpr Field<std::uint32_t> kSegMax{.offset = 12, .feature = static_cast<std::uint8_t>(BlkFeature::seg_max)};
@@ -55,6 +55,8 @@ public:
     }
 
 private:
+    /// One pass over the registers. Returns whether `out` held something else before.
+    [[nodiscard]] Result<bool> read_pass(std::size_t offset, std::span<std::uint8_t> out, unsigned width) const noexcept;
     [[nodiscard]] Result<> read_bytes(std::size_t offset, std::uint8_t feature, std::span<std::uint8_t> out, unsigned width) const noexcept;
 
     Transport* transport_ = nullptr;

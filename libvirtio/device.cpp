@@ -24,7 +24,7 @@ Result<> Device::advance(std::uint8_t bit) noexcept {
 }
 
 Result<> Device::reset() noexcept {
-    status_.reset();
+    status_.reset(transport_->legacy());
     if (const Result<> written = transport_->set_status(0); !written) return written;
     // The device confirms by reading 0 (VIRTIO 1.4, 2.4.2). A vanished one reads all ones for ever: hence the deadline.
     const std::uint64_t start = platform_->now_ns();
@@ -75,7 +75,10 @@ Result<> Device::begin(Platform& platform, Transport& transport, std::uint32_t t
 
 Result<> Device::negotiate(const Policy& policy, std::span<const Dependency> dependencies) noexcept {
     Policy all = policy;
-    all.required.insert(RingFeature::version_1);
+    if (transport_->legacy())
+        all.wanted.insert(RingFeature::any_layout); // FEAT-028
+    else
+        all.required.insert(RingFeature::version_1);
     all.wanted = (all.wanted | (kRingFeatures & platform_->ring_features(identity_))) - transport_->unsupported();
     const auto chosen = virtio::negotiate(offered_, all, dependencies);
     if (!chosen) {
@@ -85,12 +88,14 @@ Result<> Device::negotiate(const Policy& policy, std::span<const Dependency> dep
     // High word first: a transport that mistakes a high word for a low one must end with the low one written.
     for (unsigned word = transport_->feature_words(); word-- != 0;)
         if (const Result<> done = transport_->set_driver_features(word, chosen->word(word)); !done) return done;
-    if (const Result<> done = advance(status::kFeaturesOk); !done) return done;
-    const Result<std::uint8_t> read_back = transport_->status();
-    if (!read_back) return fail(read_back.error());
-    if ((*read_back & status::kFeaturesOk) == 0 && !mutant(120)) {
-        refusal_ = {Error::feature_refused, 0};
-        return fail(Error::feature_refused);
+    if (!transport_->legacy()) {
+        if (const Result<> done = advance(status::kFeaturesOk); !done) return done;
+        const Result<std::uint8_t> read_back = transport_->status();
+        if (!read_back) return fail(read_back.error());
+        if ((*read_back & status::kFeaturesOk) == 0 && !mutant(120)) {
+            refusal_ = {Error::feature_refused, 0};
+            return fail(Error::feature_refused);
+        }
     }
     features_ = *chosen;
     const Result<std::uint32_t> generation = transport_->config_generation();
@@ -111,21 +116,29 @@ void Device::connect_interrupts(std::uint16_t queues) noexcept {
     const InterruptTarget target{&Device::interrupt, this};
     const auto wanted = static_cast<std::uint16_t>(queues + 1);
     messages_ = 0;
-    if (const Result<std::uint16_t> granted = transport_->connect_messages(wanted, target)) {
+    const Result<std::uint16_t> granted = transport_->connect_messages(wanted, target);
+    if (granted) {
         messages_ = *granted;
         mode_ = messages_ < 2        ? InterruptMode::shared_message
                 : messages_ < wanted ? InterruptMode::two_messages
                                      : InterruptMode::message_per_queue;
         zero_shared_ = false;
         const Result<std::uint16_t> vector = transport_->set_config_vector(0);
-        if (vector && (*vector == 0 || mutant(122))) return;
+        if (vector && (*vector == 0 || mutant(122))) {
+            if (mode_ != InterruptMode::message_per_queue) platform_->log(LogLevel::info, "fewer message interrupts than queues: shared");
+            return;
+        }
         transport_->disconnect_interrupts(); // the device has no resources for it
     }
+    const bool expected = granted || granted.error() != Error::unsupported_request; // else this bus has none
     messages_ = 0;
     mode_ = InterruptMode::polled;
     if (transport_->connect_line(target)) {
         interrupt_status_ = transport_->interrupt_status();
         mode_ = InterruptMode::line;
+        if (expected) platform_->log(LogLevel::info, "no message interrupts: the line is used");
+    } else {
+        platform_->log(LogLevel::warning, "no interrupt: the device is polled");
     }
 }
 
@@ -157,7 +170,8 @@ Result<> Device::add_queue(std::uint16_t index, Virtqueue& queue, const QueueOpt
     if (!place) return fail(place.error());
     const Result<std::uint32_t> maximum = transport_->queue_maximum(index);
     if (!maximum) return fail(maximum.error());
-    if (const Result<> made = queue.create(*platform_, *domain_, index, *maximum, features_, options); !made) return made;
+    const QueueLayout layout = transport_->queue_layout();
+    if (const Result<> made = queue.create(*platform_, *domain_, index, *maximum, features_, options, layout); !made) return made;
     QueueSetup setup{queue.size(),
                      queue.descriptor_address(),
                      queue.driver_address(),
@@ -168,6 +182,7 @@ Result<> Device::add_queue(std::uint16_t index, Virtqueue& queue, const QueueOpt
     Result<QueueGrant> grant = transport_->queue_enable(index, setup);
     if (grant && grant->vector != setup.vector && setup.vector != 0 && !mutant(127)) {
         // The device has no resources for this vector: share the first one.
+        if (!zero_shared_) platform_->log(LogLevel::info, "the device refuses a message interrupt of its own for a queue: shared");
         setup.vector = 0;
         zero_shared_ = true;
         grant = transport_->queue_enable(index, setup);
@@ -299,9 +314,13 @@ void Device::look_at_configuration() noexcept {
     const std::uint64_t now = platform_->now_ns();
     if (now - looked_at_config_ < kConfigLookNs) return;
     looked_at_config_ = now;
-    const Result<std::uint32_t> generation = transport_->config_generation();
-    if (!generation || (*generation == config_generation_ && !mutant(138))) return;
-    config_generation_ = *generation;
+    if (transport_->legacy()) { // there the reason of an interrupt tells, though none comes
+        if ((transport_->interrupt_status().acknowledge() & InterruptStatus::kConfig) == 0 && !mutant(801)) return;
+    } else {
+        const Result<std::uint32_t> generation = transport_->config_generation();
+        if (!generation || (*generation == config_generation_ && !mutant(138))) return;
+        config_generation_ = *generation;
+    }
     config_changed_.store(1, std::memory_order_release);
     config_event_->mark(config_bits_);
 }

@@ -57,7 +57,7 @@ public:
 
     /// Errors: no_device (another type), reset_timeout, device_gone, already_started.
     [[nodiscard]] Result<> begin(Platform& platform, Transport& transport, std::uint32_t type) noexcept;
-    /// The policy's ring features are added here: VERSION_1 is required; of kRingFeatures those are wanted that the platform allows
+    /// The policy's ring features are added here: VERSION_1 is required (legacy: ANY_LAYOUT is wanted); of kRingFeatures those are wanted that the platform allows
     /// and the transport can serve.
     /// Errors: feature_missing, feature_dependency, feature_refused (refusal() says which bit), dma_domain_missing.
     [[nodiscard]] Result<> negotiate(const Policy& policy, std::span<const Dependency> dependencies) noexcept;

@@ -58,8 +58,9 @@ private:
 template<class Access> class SplitMemoryOf {
 public:
     constexpr SplitMemoryOf() noexcept = default;
-    SplitMemoryOf(std::byte* base, std::uint16_t size) noexcept
-        : descriptors_(base), available_(base + split_layout(size).driver), used_(base + split_layout(size).device), size_(size) {}
+    SplitMemoryOf(std::byte* base, std::uint16_t size) noexcept : SplitMemoryOf(base, size, split_layout(size)) {}
+    SplitMemoryOf(std::byte* base, std::uint16_t size, const SplitLayout& layout) noexcept
+        : descriptors_(base), available_(base + layout.driver), used_(base + layout.device), size_(size) {}
 
     void store_descriptor(SplitPlace place, const Descriptor& descriptor) noexcept {
         Access::store_body(at(place), descriptor, SharedWord::descriptor, place.number());

@@ -93,6 +93,7 @@ Result<> PciFunction::place(unsigned index, std::uint64_t base) const noexcept {
 
 void PciFunction::enable() const noexcept { set_bits(*this, kCommandPort | kCommandMemory | kCommandBusMaster, true); }
 void PciFunction::set_bus_master(bool on) const noexcept { set_bits(*this, kCommandBusMaster, on); }
+void PciFunction::set_memory_decoding(bool on) const noexcept { set_bits(*this, kCommandMemory, on); }
 void PciFunction::set_line_interrupt(bool on) const noexcept { set_bits(*this, kCommandLineDisable, !on); }
 
 std::uint8_t PciFunction::first_capability() const noexcept {

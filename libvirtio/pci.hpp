@@ -37,6 +37,9 @@ public:
     virtual void pci_write(const PciAddress& address, std::uint16_t offset, unsigned width, std::uint32_t value) noexcept = 0;
     /// An uncached mapping of device memory; 0 when there is none.
     [[nodiscard]] virtual std::uintptr_t map_device(std::uint64_t base, std::uint64_t size) noexcept = 0;
+    /// The same for I/O ports, on machines that have them in memory (a host bridge's I/O window); 0: by the processor's own
+    /// instructions, or not at all. For legacy devices only.
+    [[nodiscard]] virtual std::uintptr_t map_ports(std::uint64_t, std::uint64_t) noexcept { return 0; }
 
     /// Reserves up to `messages.size()` message interrupts for a function, message i calling `target` with vector i. Returns how
     /// many. Errors: interrupt_unavailable.
@@ -94,6 +97,7 @@ public:
     /// Switches memory and port decoding and bus mastering on.
     void enable() const noexcept;
     void set_bus_master(bool on) const noexcept;
+    void set_memory_decoding(bool on) const noexcept;
     void set_line_interrupt(bool on) const noexcept; // INTx Disable is the inverse
 
     /// Capability list: offsets of headers, 0 at the end. The caller bounds the walk: a list has at most 48 members.

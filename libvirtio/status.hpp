@@ -31,19 +31,24 @@ public:
         value_ = static_cast<std::uint8_t>(value_ | bit);
         return value_;
     }
-    constexpr void reset() noexcept { value_ = 0; }
+    /// The legacy interface has no FEATURES_OK (INIT-011).
+    constexpr void reset(bool legacy = false) noexcept {
+        value_ = 0;
+        features_ok_ = legacy ? 0 : status::kFeaturesOk;
+    }
 
 private:
-    static constexpr std::uint8_t required_before(std::uint8_t bit) noexcept {
+    [[nodiscard]] constexpr std::uint8_t required_before(std::uint8_t bit) const noexcept {
         switch (bit) {
         case status::kAcknowledge: return 0;
         case status::kDriver: return status::kAcknowledge;
-        case status::kFeaturesOk: return status::kAcknowledge | status::kDriver;
-        case status::kDriverOk: return status::kAcknowledge | status::kDriver | status::kFeaturesOk;
+        case status::kFeaturesOk: return features_ok_ != 0 ? status::kAcknowledge | status::kDriver : 0xff;
+        case status::kDriverOk: return static_cast<std::uint8_t>(status::kAcknowledge | status::kDriver | features_ok_);
         default: return 0xff; // no driver sets any other bit
         }
     }
     std::uint8_t value_ = 0;
+    std::uint8_t features_ok_ = status::kFeaturesOk;
 };
 
 } // namespace virtio

@@ -18,6 +18,7 @@
 #include "libvirtio/doorbell.hpp"
 #include "libvirtio/feature.hpp"
 #include "libvirtio/platform.hpp"
+#include "libvirtio/ring/abi.hpp"
 
 namespace virtio {
 
@@ -45,6 +46,14 @@ struct QueueGrant {
     std::uint16_t vector = kNoVector; // as the device took it: kNoVector where it refused the one wanted
 };
 
+/// What a legacy interface is told of a queue's address. Errors: dma_map_failed (beyond what 32 bits of page number reach).
+[[nodiscard]] constexpr Result<std::uint32_t> legacy_page(DmaAddress address) noexcept {
+    const std::uint64_t page = address.value / kLegacyAlignment;
+    if ((address.value % kLegacyAlignment != 0 && !mutant(807)) || (page > 0xffff'ffffu && !mutant(808)) || (page == 0 && !mutant(809)))
+        return fail(Error::dma_map_failed);
+    return static_cast<std::uint32_t>(page);
+}
+
 class Transport {
 public:
     Transport(const Transport&) = delete;
@@ -53,13 +62,18 @@ public:
     [[nodiscard]] virtual Result<DeviceIdentity> identity() noexcept = 0;
     /// "pci-modern", "mmio": for people.
     [[nodiscard]] virtual const char* name() const noexcept = 0;
+    /// How queues must lie in memory.
+    [[nodiscard]] virtual QueueLayout queue_layout() const noexcept { return QueueLayout::free; }
+    /// Whether the device is driven by the legacy interface: one feature word without VERSION_1, no FEATURES_OK, no generation of the
+    /// configuration, rings in one piece.
+    [[nodiscard]] bool legacy() const noexcept { return queue_layout() != QueueLayout::free; }
 
     [[nodiscard]] virtual Result<std::uint8_t> status() noexcept = 0;
     [[nodiscard]] virtual Result<> set_status(std::uint8_t value) noexcept = 0;
 
     /// Features that need something of the transport which this one does not have; they are never acknowledged.
     [[nodiscard]] virtual FeatureSet unsupported() const noexcept { return FeatureSet::of(RingFeature::notif_config_data); }
-    /// How many 32-bit feature words may be selected here: 4, or 2 where higher ones alias lower ones.
+    /// How many 32-bit feature words may be selected here: 4, or 2 where higher ones alias lower ones; legacy: 1.
     [[nodiscard]] virtual unsigned feature_words() const noexcept = 0;
     [[nodiscard]] virtual Result<std::uint32_t> device_features(unsigned word) noexcept = 0;
     [[nodiscard]] virtual Result<> set_driver_features(unsigned word, std::uint32_t value) noexcept = 0;
@@ -69,6 +83,7 @@ public:
     /// One access of exactly `width` (1, 2 or 4) bytes. Errors: out_of_range.
     [[nodiscard]] virtual Result<std::uint32_t> read_config(std::size_t offset, unsigned width) noexcept = 0;
     [[nodiscard]] virtual Result<> write_config(std::size_t offset, unsigned width, std::uint32_t value) noexcept = 0;
+    /// Legacy interfaces have none: always 0.
     [[nodiscard]] virtual Result<std::uint32_t> config_generation() noexcept = 0;
 
     /// The largest size of a queue; 0 where there is no such queue.
@@ -77,7 +92,8 @@ public:
     /// RING_RESET (VIRTIO 1.4, 2.6.1): returns once the device has confirmed or `deadline_ns` has passed (reset_timeout).
     [[nodiscard]] virtual Result<> queue_reset(std::uint16_t index, std::uint64_t deadline_ns) noexcept = 0;
 
-    /// Up to `wanted` message interrupts; returns how many there are (1..wanted). Errors: interrupt_unavailable.
+    /// Up to `wanted` message interrupts; returns how many there are (1..wanted). Errors: interrupt_unavailable; unsupported_request (this bus
+    /// knows none, so that the line is no second choice).
     [[nodiscard]] virtual Result<std::uint16_t> connect_messages(std::uint16_t wanted, const InterruptTarget& target) noexcept = 0;
     /// Which message announces configuration changes; returns it as read back (kNoVector: refused).
     [[nodiscard]] virtual Result<std::uint16_t> set_config_vector(std::uint16_t vector) noexcept = 0;

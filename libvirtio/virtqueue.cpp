@@ -13,7 +13,7 @@ template<class T> T* allocate(Platform& platform, std::size_t count) noexcept {
 } // namespace
 
 Result<> Virtqueue::create(Platform& platform, DmaDomain& domain, std::uint16_t index, std::uint32_t offered, const FeatureSet& features,
-                           const QueueOptions& options) noexcept {
+                           const QueueOptions& options, QueueLayout layout) noexcept {
     if (created()) return fail(Error::already_started);
     if (offered == 0) return fail(Error::queue_unavailable);
     if (offered > kQueueSizeLimit && !mutant(80)) return fail(Error::queue_size_invalid);
@@ -23,7 +23,13 @@ Result<> Virtqueue::create(Platform& platform, DmaDomain& domain, std::uint16_t 
     const std::uint32_t most = options.maximum_size < kQueueSizeLimit ? options.maximum_size : kQueueSizeLimit;
     const std::uint32_t cap = offered < most ? offered : most;
     // A split ring's size is a power of two (VIRTIO 1.4, 2.7), a packed one's any; a smaller one than offered may be written.
-    const auto size = static_cast<std::uint16_t>(packed ? cap : std::bit_floor(cap));
+    auto size = static_cast<std::uint16_t>(packed ? cap : std::bit_floor(cap));
+    if (layout == QueueLayout::contiguous_whole) {
+        if (!std::has_single_bit(offered) && !mutant(800)) return fail(Error::queue_size_invalid);
+        size = static_cast<std::uint16_t>(offered);
+    }
+    const SplitLayout split_areas = split_layout(size, layout == QueueLayout::free ? kRingLine : kLegacyAlignment);
+    const PackedLayout packed_areas = packed_layout(size);
 
     RingSetup setup;
     setup.size = size;
@@ -42,7 +48,9 @@ Result<> Virtqueue::create(Platform& platform, DmaDomain& domain, std::uint16_t 
     domain_ = &domain;
     index_ = index;
     lazy_ = options.lazy;
-    const Result<DmaMemory> ring = domain.allocate(packed ? packed_layout(size).total : split_layout(size).total, 4096);
+    driver_offset_ = static_cast<std::uint32_t>(packed ? packed_areas.driver : split_areas.driver);
+    device_offset_ = static_cast<std::uint32_t>(packed ? packed_areas.device : split_areas.device);
+    const Result<DmaMemory> ring = domain.allocate(packed ? packed_areas.total : split_areas.total, kLegacyAlignment);
     if (!ring) return fail(ring.error());
     memory_ = *ring;
     template_count_ = static_cast<std::uint32_t>(packed ? PackedRing::template_count(setup) : SplitRing::template_count(setup));
@@ -67,7 +75,7 @@ Result<> Virtqueue::create(Platform& platform, DmaDomain& domain, std::uint16_t 
     if (packed)
         packed_.attach(PackedMemory{memory_.data, size}, {slots_, size}, tables_.data, tables_.address, setup);
     else
-        split_.attach(SplitMemory{memory_.data, size}, {slots_, size}, tables_.data, tables_.address, setup);
+        split_.attach(SplitMemory{memory_.data, size, split_areas}, {slots_, size}, tables_.data, tables_.address, setup);
     counters_ = {};
     ended_ = 0;
     room_waiter_ = nullptr;

@@ -191,18 +191,15 @@ public:
 
     // --- life cycle: for virtio::Device ---
 
-    /// Allocates and lays out a ring of the kind negotiated, of the largest size allowed. `offered` is what the device can take.
+    /// Allocates and lays out a ring of the kind negotiated, of the largest size allowed. `offered` is what the device can take,
+    /// `layout` what its transport demands: with contiguous_whole the size is `offered`, whatever the options say.
     /// After destroy() it may be called again. Errors: queue_unavailable (offered 0), queue_size_invalid, out_of_memory,
     /// already_started.
     [[nodiscard]] Result<> create(Platform& platform, DmaDomain& domain, std::uint16_t index, std::uint32_t offered,
-                                  const FeatureSet& features, const QueueOptions& options) noexcept;
+                                  const FeatureSet& features, const QueueOptions& options, QueueLayout layout = QueueLayout::free) noexcept;
     [[nodiscard]] DmaAddress descriptor_address() const noexcept { return memory_.address; }
-    [[nodiscard]] DmaAddress driver_address() const noexcept {
-        return memory_.address + (kind_ == RingKind::packed ? packed_layout(size()).driver : split_layout(size()).driver);
-    }
-    [[nodiscard]] DmaAddress device_address() const noexcept {
-        return memory_.address + (kind_ == RingKind::packed ? packed_layout(size()).device : split_layout(size()).device);
-    }
+    [[nodiscard]] DmaAddress driver_address() const noexcept { return memory_.address + driver_offset_; }
+    [[nodiscard]] DmaAddress device_address() const noexcept { return memory_.address + device_offset_; }
     void connect(const Doorbell& doorbell, std::uint16_t vector, VectorUse use = VectorUse::shared) noexcept {
         doorbell_ = doorbell;
         vector_ = vector;
@@ -253,6 +250,8 @@ private:
     std::uint32_t template_count_ = 0;
     Counter ended_ = 0; // requests taken back by destroy() or quarantine()
     DmaMemory memory_;
+    std::uint32_t driver_offset_ = 0; // of the driver's and the device's area in memory_
+    std::uint32_t device_offset_ = 0;
     DmaMemory tables_;
     std::uint32_t generation_ = 0;
     std::uint16_t index_ = 0;

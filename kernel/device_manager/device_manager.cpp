@@ -18,6 +18,7 @@
 #include "kernel/device_manager/net_link.hpp"
 #include "kernel/device_manager/pci_space.hpp"
 #include "kernel/device_manager/platform.hpp"
+#include "kernel/device_manager/transport_choice.hpp"
 #include "kernel/entropy/entropy.hpp"
 #include "kernel/firmware/command_line.hpp"
 #include "kernel/firmware/hardware.hpp"
@@ -27,8 +28,6 @@
 #include "kernel/power/power.hpp"
 #include "kernel/task/task.hpp"
 #include "kernel/time/clock.hpp"
-#include "libvirtio/transport/mmio.hpp"
-#include "libvirtio/transport/pci_modern.hpp"
 
 namespace kernel {
 namespace {
@@ -83,6 +82,7 @@ public:
     void find() {
         device_platform().start();
         space_.start(device_platform());
+        choice_ = transport_choice();
         PciConfig& config = device_platform().config();
         for (const PciHost& range : config.ranges()) {
             const virtio::PciListener listener{.added = &DeviceManager::on_function, .removed = nullptr, .context = this};
@@ -152,6 +152,16 @@ private:
         return false;
     }
 
+    /// What nobody here uses, but people may want to know of.
+    static void list_extras(const char* where, const virtio::PciCapabilities& capabilities) {
+        for (const virtio::PciSharedMemory& region : std::span(capabilities.shared_memory).first(capabilities.shared_memory_count))
+            log(LogLevel::info, "%s: shared memory region %u: %llu KiB in BAR %u", where, static_cast<unsigned>(region.id),
+                static_cast<unsigned long long>(region.length >> 10), static_cast<unsigned>(region.bar));
+        for (const virtio::PciVendorData& data : std::span(capabilities.vendor_data).first(capabilities.vendor_data_count))
+            log(LogLevel::info, "%s: %u bytes of data of vendor %04x", where, static_cast<unsigned>(data.size),
+                static_cast<unsigned>(data.vendor));
+    }
+
     void found(const virtio::PciFunction& function) {
         const auto type = virtio::virtio_type(function);
         if (!type) {
@@ -166,17 +176,16 @@ private:
         if (entry == nullptr) return;
         entry->type_ = *type;
         entry->kind_ = kind_of(*type);
-        auto* transport = new (std::nothrow) virtio::PciTransport;
-        if (transport == nullptr) return reject(*entry, virtio::Error::out_of_memory, virtio::message(virtio::Error::out_of_memory));
-        if (const auto opened = transport->open(function); !opened) {
-            delete transport;
-            const std::uint16_t id = function.device();
-            const bool transitional = id >= virtio::pci_abi::kTransitionalFirst && id <= virtio::pci_abi::kTransitionalLast;
-            const bool legacy = transitional && opened.error() == virtio::Error::bad_capability;
-            return reject(*entry, opened.error(),
-                          legacy ? "a legacy device: only modern ones are driven" : virtio::message(opened.error()));
+        auto* seat = new (std::nothrow) PciSeat;
+        if (seat == nullptr) return reject(*entry, virtio::Error::out_of_memory, virtio::message(virtio::Error::out_of_memory));
+        const auto opened = seat->open(function, choice_);
+        if (!opened) {
+            reject(*entry, opened.error(), seat->problem());
+            delete seat;
+            return;
         }
-        identify(*entry, *transport);
+        if (const virtio::PciCapabilities* capabilities = seat->capabilities()) list_extras(entry->where_, *capabilities);
+        identify(*entry, **opened);
     }
 
     void on_word(std::string_view text) {
@@ -210,14 +219,12 @@ private:
             delete line;
             delete transport;
             if (opened.error() == virtio::Error::no_device) return; // an empty slot
-            const bool legacy = opened.error() == virtio::Error::bad_version;
-            if (DeviceEntry* entry = add_entry(where))
-                reject(*entry, opened.error(),
-                       legacy ? "registers of another version: only version 2 is driven" : virtio::message(opened.error()));
+            if (DeviceEntry* entry = add_entry(where)) reject(*entry, opened.error(), virtio::message(opened.error()));
             return;
         }
         DeviceEntry* entry = add_entry(where);
         if (entry == nullptr) return;
+        if (const char* refusal = mmio_refusal(*transport, choice_)) return reject(*entry, virtio::Error::unsupported_device, refusal);
         if (identify(*entry, *transport)) line->device = &entry->device_;
     }
 
@@ -322,6 +329,7 @@ private:
 
     virtio::PciBus bus_;
     PciSpace space_;
+    TransportChoice choice_ = TransportChoice::best;
 };
 
 namespace {

@@ -39,6 +39,16 @@ inline constexpr std::uint32_t kQueueSizeLimit = 32768; // VIRTIO 1.4, 2.7
     return static_cast<std::uint16_t>(new_index - event - 1) < static_cast<std::uint16_t>(new_index - old_index);
 }
 
+/// Which freedom a transport leaves in the layout of a queue.
+enum class QueueLayout : std::uint8_t {
+    free,            // three areas anywhere, a size up to what the device offers
+    contiguous,      // legacy: a split ring in one piece, the used ring at a multiple of kLegacyAlignment (VIRTIO 1.4, 2.7.2)
+    contiguous_whole // legacy PCI: the same, with as many entries as the device says, since it is not told of fewer (4.1.5.1.3.1)
+};
+
+inline constexpr std::size_t kRingLine = 128;
+inline constexpr std::size_t kLegacyAlignment = 4096; // "Queue Align", and what a page number counts
+
 /// Offsets of the three areas inside one allocation. The device's area starts on a line of its own.
 struct SplitLayout {
     std::size_t driver = 0; // available ring
@@ -46,11 +56,11 @@ struct SplitLayout {
     std::size_t total = 0;
 };
 
-[[nodiscard]] constexpr SplitLayout split_layout(std::size_t size) noexcept {
+[[nodiscard]] constexpr SplitLayout split_layout(std::size_t size, std::size_t alignment = kRingLine) noexcept {
     SplitLayout layout;
     layout.driver = sizeof(Descriptor) * size;
-    layout.device = align_up<std::size_t>(layout.driver + 6 + 2 * size, 128);
-    layout.total = align_up<std::size_t>(layout.device + 6 + 8 * size, 128);
+    layout.device = align_up<std::size_t>(layout.driver + 6 + 2 * size, alignment);
+    layout.total = align_up<std::size_t>(layout.device + 6 + 8 * size, alignment);
     return layout;
 }
 

@@ -21,12 +21,14 @@ Result<> MmioTransport::open(Platform& platform, std::uintptr_t base, std::size_
         return fail(Error::invalid_argument);
     // The order of the checks is the specification's (4.2.3.1.1): magic, version, and only then the device id.
     if (arch::mmio_read32(base + kMagic) != kMagicNumber && !mutant(167)) return fail(Error::bad_magic);
-    if (arch::mmio_read32(base + kVersion) != 2 && !mutant(168)) return fail(Error::bad_version);
+    const std::uint32_t version = arch::mmio_read32(base + kVersion);
+    if (version != 1 && version != 2 && !mutant(168)) return fail(Error::bad_version);
     if (arch::mmio_read32(base + kDeviceId) == 0 && !mutant(169)) return fail(Error::no_device);
     platform_ = &platform;
     base_ = base;
     size_ = size;
     line_ = line;
+    legacy_ = version == 1;
     return {};
 }
 
@@ -63,12 +65,15 @@ Result<> MmioTransport::set_driver_features(unsigned word, std::uint32_t value) 
 Result<std::uint32_t> MmioTransport::read_config(std::size_t offset, unsigned width) noexcept {
     if ((offset > config_size() && !mutant(174)) || (width > config_size() - offset && !mutant(175))) return fail(Error::out_of_range);
     const std::uintptr_t at = base_ + kConfig + offset;
+    std::uint32_t value = 0;
     switch (width) {
-    case 1: return std::uint32_t{arch::mmio_read8(at)};
-    case 2: return std::uint32_t{arch::mmio_read16(at)};
-    case 4: return arch::mmio_read32(at);
+    case 1: value = arch::mmio_read8(at); break;
+    case 2: value = arch::mmio_read16(at); break;
+    case 4: value = arch::mmio_read32(at); break;
     default: return fail(Error::invalid_argument);
     }
+    if (value == 0xffff'ffffu >> (32 - 8 * width) && gone() && !mutant(802)) return fail(Error::device_gone);
+    return value;
 }
 
 Result<> MmioTransport::write_config(std::size_t offset, unsigned width, std::uint32_t value) noexcept {
@@ -82,7 +87,7 @@ Result<> MmioTransport::write_config(std::size_t offset, unsigned width, std::ui
     }
 }
 
-Result<std::uint32_t> MmioTransport::config_generation() noexcept { return read(kConfigGeneration); }
+Result<std::uint32_t> MmioTransport::config_generation() noexcept { return legacy_ ? 0 : read(kConfigGeneration); }
 
 Result<std::uint32_t> MmioTransport::queue_maximum(std::uint16_t index) noexcept {
     write(kQueueSelect, index);
@@ -93,6 +98,12 @@ Result<std::uint32_t> MmioTransport::queue_maximum(std::uint16_t index) noexcept
 
 Result<QueueGrant> MmioTransport::queue_enable(std::uint16_t index, const QueueSetup& setup) noexcept {
     write(kQueueSelect, index);
+    const Result<> enabled = legacy_ ? enable_legacy(setup) : enable_modern(setup);
+    if (!enabled) return fail(enabled.error());
+    return QueueGrant{Doorbell::at(Doorbell::Kind::mmio32, base_ + kQueueNotify, index, setup.notification_data), setup.vector};
+}
+
+Result<> MmioTransport::enable_modern(const QueueSetup& setup) noexcept {
     if (read(kQueueReady) != 0 && !mutant(179)) return fail(Error::queue_unavailable);
     if (setup.size > read(kQueueMaximum) && !mutant(180)) return fail(Error::queue_size_invalid);
     write(kQueueSize, setup.size);
@@ -100,13 +111,28 @@ Result<QueueGrant> MmioTransport::queue_enable(std::uint16_t index, const QueueS
     write64(kQueueDriver, setup.driver.value);
     write64(kQueueDevice, setup.device.value);
     write(kQueueReady, 1);
-    return QueueGrant{Doorbell::at(Doorbell::Kind::mmio32, base_ + kQueueNotify, index, setup.notification_data), setup.vector};
+    return {};
+}
+
+// One page number stands for all three areas (VIRTIO 1.4, 4.2.4).
+Result<> MmioTransport::enable_legacy(const QueueSetup& setup) noexcept {
+    if (read(kQueuePageNumber) != 0 && !mutant(803)) return fail(Error::queue_unavailable);
+    if (setup.size > read(kQueueMaximum) && !mutant(804)) return fail(Error::queue_size_invalid);
+    const Result<std::uint32_t> page = legacy_page(setup.descriptor);
+    if (!page) return fail(page.error());
+    write(kGuestPageSize, kLegacyAlignment); // before any queue is used; a reset may have forgotten it
+    write(kQueueSize, setup.size);
+    write(kQueueAlign, kLegacyAlignment);
+    write(kQueuePageNumber, *page);
+    return {};
 }
 
 Result<> MmioTransport::queue_reset(std::uint16_t index, std::uint64_t deadline_ns) noexcept {
+    if (legacy_ && !mutant(805)) return fail(Error::unsupported_request);
     write(kQueueSelect, index);
     write(kQueueReset, 1);
-    while (read(kQueueReset) != 0) {
+    while (const std::uint32_t left = read(kQueueReset)) {
+        if (left == 0xffff'ffffu && gone() && !mutant(806)) return fail(Error::device_gone);
         if (platform_->now_ns() >= deadline_ns && !mutant(181)) return fail(Error::reset_timeout);
         arch::relax();
     }

@@ -1,5 +1,5 @@
-// The MMIO transport, version 2 (VIRTIO 1.4, 4.2.2): a block of 32-bit registers and one interrupt line, which the owner connects
-// itself. Constant-initialised, comes alive by open(), outlives its Device. Task context.
+// The MMIO transport (VIRTIO 1.4, 4.2): a block of 32-bit registers and one interrupt line, which the owner connects itself. Version 2,
+// and version 1, the legacy interface (4.2.4), which differs in how queues are set up and has no FEATURES_OK. Constant-initialised, comes alive by open(), outlives its Device. Task context.
 //
 //     static constinit virtio::MmioTransport slot;
 //     auto opened = slot.open(board, 0x0a000000, 0x200);       // "no device", "bad magic value", "unsupported transport version"
@@ -20,9 +20,12 @@ inline constexpr std::size_t kDeviceFeatures = 0x010;
 inline constexpr std::size_t kDeviceFeaturesSelect = 0x014;
 inline constexpr std::size_t kDriverFeatures = 0x020;
 inline constexpr std::size_t kDriverFeaturesSelect = 0x024;
+inline constexpr std::size_t kGuestPageSize = 0x028; // legacy
 inline constexpr std::size_t kQueueSelect = 0x030;
 inline constexpr std::size_t kQueueMaximum = 0x034;
 inline constexpr std::size_t kQueueSize = 0x038;
+inline constexpr std::size_t kQueueAlign = 0x03c;      // legacy
+inline constexpr std::size_t kQueuePageNumber = 0x040; // legacy
 inline constexpr std::size_t kQueueReady = 0x044;
 inline constexpr std::size_t kQueueNotify = 0x050;
 inline constexpr std::size_t kInterruptStatus = 0x060;
@@ -48,11 +51,12 @@ public:
     [[nodiscard]] Result<> open(Platform& platform, std::uintptr_t base, std::size_t size, Line line = Line::connected) noexcept;
 
     Result<DeviceIdentity> identity() noexcept override;
-    const char* name() const noexcept override { return "mmio"; }
+    const char* name() const noexcept override { return legacy_ ? "mmio-legacy" : "mmio"; }
+    QueueLayout queue_layout() const noexcept override { return legacy_ ? QueueLayout::contiguous : QueueLayout::free; }
     Result<std::uint8_t> status() noexcept override;
     Result<> set_status(std::uint8_t value) noexcept override;
     /// Two: words 2 and 3 would alias words 0 and 1 on QEMU's device (which looks at one bit of the select register).
-    unsigned feature_words() const noexcept override { return 2; }
+    unsigned feature_words() const noexcept override { return legacy_ ? 1 : 2; }
     Result<std::uint32_t> device_features(unsigned word) noexcept override;
     Result<> set_driver_features(unsigned word, std::uint32_t value) noexcept override;
     std::size_t config_size() const noexcept override { return size_ - mmio_abi::kConfig; }
@@ -63,7 +67,7 @@ public:
     Result<QueueGrant> queue_enable(std::uint16_t index, const QueueSetup& setup) noexcept override;
     Result<> queue_reset(std::uint16_t index, std::uint64_t deadline_ns) noexcept override;
     Result<std::uint16_t> connect_messages(std::uint16_t, const InterruptTarget&) noexcept override {
-        return fail(Error::interrupt_unavailable);
+        return fail(Error::unsupported_request);
     }
     Result<std::uint16_t> set_config_vector(std::uint16_t) noexcept override { return kNoVector; }
     Result<> connect_line(const InterruptTarget& target) noexcept override;
@@ -76,12 +80,15 @@ private:
     [[nodiscard]] std::uint32_t read(std::size_t offset) const noexcept;
     void write(std::size_t offset, std::uint32_t value) const noexcept;
     void write64(std::size_t offset, std::uint64_t value) const noexcept;
+    [[nodiscard]] Result<> enable_modern(const QueueSetup& setup) noexcept;
+    [[nodiscard]] Result<> enable_legacy(const QueueSetup& setup) noexcept;
     [[nodiscard]] bool gone() const noexcept { return read(mmio_abi::kMagic) != mmio_abi::kMagicNumber; }
 
     Platform* platform_ = nullptr;
     std::uintptr_t base_ = 0;
     std::size_t size_ = mmio_abi::kConfig;
     Line line_ = Line::absent;
+    bool legacy_ = false; // version 1
 };
 
 } // namespace virtio

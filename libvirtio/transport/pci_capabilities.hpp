@@ -38,6 +38,7 @@ inline constexpr std::uint8_t kIsr = 3;
 inline constexpr std::uint8_t kDevice = 4;
 inline constexpr std::uint8_t kPci = 5;
 inline constexpr std::uint8_t kSharedMemory = 8;
+inline constexpr std::uint8_t kVendorData = 9;
 
 // Offsets in the common configuration structure (4.1.4.3)
 inline constexpr std::size_t kDeviceFeatureSelect = 0;
@@ -70,19 +71,45 @@ struct PciStructure {
     [[nodiscard]] explicit operator bool() const noexcept { return length != 0; }
 };
 
+/// A shared memory region that the device offers (VIRTIO 1.4, 2.10, 4.1.4.7).
+struct PciSharedMemory {
+    std::uint8_t id = 0;
+    std::uint8_t bar = 0;
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;
+};
+
+/// Vendor data (VIRTIO 1.4, 4.1.4.8): `size` bytes of configuration space at `at`, which only somebody who knows the vendor may use.
+struct PciVendorData {
+    std::uint16_t vendor = 0;
+    std::uint8_t at = 0;
+    std::uint8_t size = 0;
+};
+
+/// How the structures will be reached: a window needs no BAR that is assigned.
+enum class PciReach : std::uint8_t { mapped, window };
+
 struct PciCapabilities {
+    static constexpr std::size_t kMostRegions = 4; // of shared memory; further ones are passed over
+    static constexpr std::size_t kMostVendorData = 4;
+
     PciStructure common;
     PciStructure notify;
     PciStructure isr;
     PciStructure device;
     std::uint32_t notify_multiplier = 0;
-    std::uint8_t msix = 0; // offset of the MSI-X capability, 0: none
+    std::uint8_t msix = 0;   // offset of the MSI-X capability, 0: none
+    std::uint8_t window = 0; // offset of the PCI configuration access capability, 0: none
+    std::array<PciSharedMemory, kMostRegions> shared_memory{};
+    std::array<PciVendorData, kMostVendorData> vendor_data{};
+    std::uint8_t shared_memory_count = 0;
+    std::uint8_t vendor_data_count = 0;
 };
 
-/// Walks the capability list (at most 48 members) and takes the first usable structure of each kind (VIRTIO 1.4, 4.1.4.1):
-/// reserved BAR numbers, structures beyond their BAR and short capabilities are passed over. Errors: bad_capability when the
-/// common, notify or ISR structure is missing.
-[[nodiscard]] Result<PciCapabilities> find_pci_capabilities(const PciFunction& function) noexcept;
+/// Walks the capability list (at most 48 members) and takes the first usable structure of each kind (VIRTIO 1.4, 4.1.4.1), every
+/// shared memory region whose id is new, and vendor data: reserved BAR numbers, structures beyond their BAR and short capabilities are
+/// passed over. Errors: bad_capability when the common, notify or ISR structure (or the window that is to be used) is missing.
+[[nodiscard]] Result<PciCapabilities> find_pci_capabilities(const PciFunction& function, PciReach reach = PciReach::mapped) noexcept;
 
 /// The virtio device type of a function, from its PCI ids: 0x1040 + type, or the subsystem id of a transitional device.
 /// Errors: no_device.

@@ -403,7 +403,12 @@ TEST_CASE("MMIO transport: no block, a small one, one that is gone, registers th
     CHECK(*transport.device_features(0) == 0xffff'ffff);
     CHECK(*transport.queue_maximum(0) == 0xffff'ffff);
     CHECK(why(transport.status()) == Error::device_gone);
+    at(mmio_abi::kConfig) = 0xffff'ffff;
+    CHECK(*transport.read_config(0, 4) == 0xffff'ffff);
+    at(mmio_abi::kQueueReset) = 0xffff'ffff;
     at(mmio_abi::kMagic) = 0xffff'ffff;
+    CHECK(why(transport.read_config(0, 1)) == Error::device_gone);
+    CHECK(why(transport.read_config(0, 4)) == Error::device_gone);
     CHECK(why(transport.identity()) == Error::device_gone);
     CHECK(why(transport.device_features(0)) == Error::device_gone);
     CHECK(why(transport.queue_maximum(0)) == Error::device_gone);

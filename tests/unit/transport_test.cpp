@@ -270,8 +270,10 @@ TEST_CASE("MMIO transport: checks in the specification's order, 32-bit registers
     CHECK(open(0xff).error() == Error::invalid_argument);
     CHECK(open().error() == Error::bad_magic);
     at(mmio_abi::kMagic) = 0x74726976;
-    at(mmio_abi::kVersion) = 1;
-    CHECK(open().error() == Error::bad_version);
+    for (const std::uint32_t version : {0u, 3u, 0xffff'ffffu}) {
+        at(mmio_abi::kVersion) = version;
+        CHECK(open().error() == Error::bad_version);
+    }
     at(mmio_abi::kVersion) = 2;
     CHECK(open().error() == Error::no_device);
     at(mmio_abi::kDeviceId) = 1;

@@ -113,7 +113,8 @@ std::size_t Chain::write(std::size_t offset, const void* data, std::size_t bytes
 // --- FakeDevice: rings ---
 
 FakeDevice::FakeDevice(Options options)
-    : config(std::move(options.config)), offered(options.features), type_(options.type), messages_(options.messages), line_(options.line) {
+    : config(std::move(options.config)), offered(options.features), type_(options.type), messages_(options.messages), line_(options.line),
+      layout_(options.layout) {
     for (unsigned i = 0; i < options.queue_sizes.size(); ++i) {
         queues.emplace_back();
         queues.back().maximum = options.queue_sizes[i];
@@ -329,7 +330,13 @@ Result<> FakeDevice::set_status(std::uint8_t value) noexcept {
     const std::uint8_t added = value & static_cast<std::uint8_t>(~status_);
     if ((added & kDriver) != 0 && (status_ & kAck) == 0) violation("DRIVER before ACKNOWLEDGE");
     if ((added & kFeaturesOk) != 0 && (status_ & kDriver) == 0) violation("FEATURES_OK before DRIVER");
-    if ((added & kDriverOk) != 0 && (status_ & kFeaturesOk) == 0) violation("DRIVER_OK before FEATURES_OK");
+    if (legacy()) {
+        if ((added & kFeaturesOk) != 0) violation("FEATURES_OK on a legacy device");
+        if ((added & kDriverOk) != 0 && (status_ & kDriver) == 0) violation("DRIVER_OK before DRIVER");
+        if ((added & kDriverOk) != 0 && !(accepted - offered).empty()) violation("a feature was accepted but not offered");
+    } else if ((added & kDriverOk) != 0 && (status_ & kFeaturesOk) == 0) {
+        violation("DRIVER_OK before FEATURES_OK");
+    }
     if ((added & kDriverOk) != 0 && (value & kFailed) != 0) violation("DRIVER_OK and FAILED");
     if ((added & kFeaturesOk) != 0) {
         for (unsigned bit = 0; bit < 128; ++bit)
@@ -348,6 +355,7 @@ Result<std::uint32_t> FakeDevice::device_features(unsigned word) noexcept {
 
 Result<> FakeDevice::set_driver_features(unsigned word, std::uint32_t value) noexcept {
     if ((status_ & kFeaturesOk) != 0) violation("features written after FEATURES_OK");
+    if (legacy() && word != 0) violation("a feature word that a legacy device does not have");
     accepted.set_word(word, value);
     return {};
 }
@@ -384,7 +392,15 @@ Result<std::uint32_t> FakeDevice::queue_maximum(std::uint16_t index) noexcept {
 Result<virtio::QueueGrant> FakeDevice::queue_enable(std::uint16_t index, const virtio::QueueSetup& setup) noexcept {
     if (index >= queues.size()) return fail(Error::queue_unavailable);
     Queue& queue = queues[index];
-    if ((status_ & kFeaturesOk) == 0) violation("queue set up before FEATURES_OK");
+    if ((status_ & (legacy() ? kDriver : kFeaturesOk)) == 0) violation("queue set up before the features");
+    if (legacy()) {
+        // One piece: descriptors, available ring, padding, used ring (VQ-003, VQ-004, VQ-005).
+        const std::uint64_t driver = setup.descriptor.value + std::uint64_t{16} * setup.size;
+        const std::uint64_t device = (driver + 2 * (3u + setup.size) + 4095) & ~std::uint64_t{4095};
+        if (setup.descriptor.value % 4096 != 0 || setup.driver.value != driver || setup.device.value != device)
+            violation("a legacy ring in the wrong places");
+        if (layout_ == virtio::QueueLayout::contiguous_whole && setup.size != queue.maximum) violation("another size than the device's");
+    }
     if ((status_ & kDriverOk) != 0 && !queue.was_reset) violation("queue set up after DRIVER_OK");
     if (queue.enabled) violation("queue enabled twice");
     const bool packed = accepted.has(kBitPacked);

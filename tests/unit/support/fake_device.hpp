@@ -90,9 +90,10 @@ public:
         std::uint32_t type = 0;
         virtio::FeatureSet features{}; // offered; VERSION_1 is not added by itself. RING_PACKED is, by packed_by_default()
         std::vector<std::uint8_t> config{};
-        std::vector<std::uint16_t> queue_sizes{}; // maximum per queue; 0: no such queue
-        std::uint16_t messages = 8;               // message interrupts granted at most; 0: none
-        bool line = true;                         // a line interrupt is there
+        std::vector<std::uint16_t> queue_sizes{};               // maximum per queue; 0: no such queue
+        std::uint16_t messages = 8;                             // message interrupts granted at most; 0: none
+        bool line = true;                                       // a line interrupt is there
+        virtio::QueueLayout layout = virtio::QueueLayout::free; // another one: a legacy device
     };
     explicit FakeDevice(Options options);
 
@@ -133,6 +134,7 @@ public:
     [[nodiscard]] std::uint16_t used_index(unsigned queue) const;
     void scribble_descriptors(unsigned queue, std::uint8_t pattern); // what the driver must never read back
     void interrupt_queue(unsigned queue);                            // spurious, or late
+    void raise_reason(std::uint32_t reason) { isr_ |= reason; }      // without an interrupt
     void config_changed();                                           // bumps the generation and interrupts
     void needs_reset();                                              // DEVICE_NEEDS_RESET, announced as a configuration change
 
@@ -172,7 +174,8 @@ public:
     virtio::Result<std::uint8_t> status() noexcept override;
     virtio::Result<> set_status(std::uint8_t value) noexcept override;
     virtio::FeatureSet unsupported() const noexcept override { return cannot; }
-    unsigned feature_words() const noexcept override { return 4; }
+    unsigned feature_words() const noexcept override { return legacy() ? 1 : 4; }
+    virtio::QueueLayout queue_layout() const noexcept override { return layout_; }
     virtio::Result<std::uint32_t> device_features(unsigned word) noexcept override;
     virtio::Result<> set_driver_features(unsigned word, std::uint32_t value) noexcept override;
     std::size_t config_size() const noexcept override { return config.size(); }
@@ -213,6 +216,7 @@ private:
     std::uint32_t type_;
     std::uint16_t messages_;
     bool line_;
+    virtio::QueueLayout layout_;
     std::uint8_t status_ = 0;
     std::uint8_t old_status_ = 0;
     std::uint64_t reset_reads_left_ = 0;

@@ -56,6 +56,10 @@ struct Function {
         put<std::uint16_t>(2, device);
         put<std::uint16_t>(0x2e, subsystem);
     }
+    void port_bar(unsigned index, std::uint32_t base, std::uint32_t size) {
+        put(0x10 + 4 * index, base | 1);
+        bar_mask[index] = ~(size - 1) & ~3u;
+    }
     void memory_bar(unsigned index, std::uint64_t base, std::uint64_t size, bool wide = false) {
         put(0x10 + 4 * index, static_cast<std::uint32_t>(base | (wide ? 4 : 0)));
         bar_mask[index] = static_cast<std::uint32_t>(~(size - 1)) & ~15u;
@@ -96,11 +100,14 @@ public:
         }
         if (offset == 4 && keeps_mastering) value |= 4;
         std::memcpy(&function.space[offset], &value, width);
+        if (on_write) on_write(function, offset, width, value);
     }
     std::uintptr_t map_device(std::uint64_t base, std::uint64_t size) noexcept override {
         if (base < 0x4000 || base + size > 0x4000 + memory.size()) return 0;
         return reinterpret_cast<std::uintptr_t>(memory.data() + (base - 0x4000));
     }
+    /// Ports are memory here: port 0x4000 is the first byte of `memory`.
+    std::uintptr_t map_ports(std::uint64_t base, std::uint64_t size) noexcept override { return ports_mapped ? map_device(base, size) : 0; }
     Result<std::uint16_t> allocate_messages(const PciAddress&, std::span<InterruptMessage> messages,
                                             const InterruptTarget&) noexcept override {
         if (vectors == 0) return fail(Error::interrupt_unavailable);
@@ -116,10 +123,12 @@ public:
     std::vector<std::byte> memory = std::vector<std::byte>(0x4000); // device memory from 0x4000 on
     std::uint64_t clock = 0;
     std::uint16_t vectors = 8;
+    bool ports_mapped = true;
     bool grants_none = false;                                              // says yes to messages, and gives none
     bool gone = false;                                                     // every read is all ones
     bool keeps_mastering = false;                                          // Bus Master Enable does not go off
     std::function<void(Function& function, std::uint16_t offset)> on_read; // before the answer
+    std::function<void(Function& function, std::uint16_t offset, unsigned width, std::uint32_t value)> on_write; // after it
     unsigned reads = 0, disconnects = 0;
     unsigned beyond = 0; // reads behind the 256 bytes that every function has
 };

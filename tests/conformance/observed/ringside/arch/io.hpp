@@ -40,6 +40,7 @@ inline void mmio_write8(std::uintptr_t address, std::uint8_t value) noexcept { o
 inline void mmio_write16(std::uintptr_t address, std::uint16_t value) noexcept { observed_write(address, value); }
 inline void mmio_write32(std::uintptr_t address, std::uint32_t value) noexcept { observed_write(address, value); }
 
+inline constexpr bool kHasPorts = false;
 inline std::uint8_t port_read8(std::uint16_t) noexcept { __builtin_trap(); }
 inline std::uint16_t port_read16(std::uint16_t) noexcept { __builtin_trap(); }
 inline std::uint32_t port_read32(std::uint16_t) noexcept { __builtin_trap(); }
