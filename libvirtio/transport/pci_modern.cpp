@@ -21,7 +21,7 @@ Result<> PciTransport::open(const PciFunction& function, PciReach reach_by) noex
     if (!capabilities) return fail(capabilities.error());
     function_ = function;
     reach_ = reach_by;
-    window_ = PciWindow{function, capabilities->window};
+    window_ = PciConfigWindow{function, capabilities->window};
     interrupts_.open(function, capabilities->msix);
     function_.enable();
 

@@ -62,7 +62,7 @@ private:
     PciFunction function_;
     PciCapabilities capabilities_;
     PciInterrupts interrupts_;
-    PciWindow window_;
+    PciConfigWindow window_;
     Registers common_;
     Registers notify_;
     Registers isr_;

@@ -5,18 +5,18 @@
 namespace virtio {
 
 // The capability's own fields aim, pci_cfg_data behind them reads and writes (VIRTIO 1.4, 4.1.4.9).
-void PciWindow::aim(std::uint8_t bar, std::uint32_t offset, unsigned width) const noexcept {
+void PciConfigWindow::aim(std::uint8_t bar, std::uint32_t offset, unsigned width) const noexcept {
     function_.write(static_cast<std::uint16_t>(at_ + offsetof(pci_abi::Capability, bar)), 1, bar);
     function_.write(static_cast<std::uint16_t>(at_ + offsetof(pci_abi::Capability, offset)), 4, offset);
     function_.write(static_cast<std::uint16_t>(at_ + offsetof(pci_abi::Capability, length)), 4, width);
 }
 
-std::uint32_t PciWindow::read(std::uint8_t bar, std::uint32_t offset, unsigned width) const noexcept {
+std::uint32_t PciConfigWindow::read(std::uint8_t bar, std::uint32_t offset, unsigned width) const noexcept {
     aim(bar, offset, width);
     return function_.read(static_cast<std::uint16_t>(at_ + sizeof(pci_abi::Capability)), width);
 }
 
-void PciWindow::write(std::uint8_t bar, std::uint32_t offset, unsigned width, std::uint32_t value) const noexcept {
+void PciConfigWindow::write(std::uint8_t bar, std::uint32_t offset, unsigned width, std::uint32_t value) const noexcept {
     aim(bar, offset, width);
     function_.write(static_cast<std::uint16_t>(at_ + sizeof(pci_abi::Capability)), width, value);
 }

@@ -19,10 +19,10 @@
 namespace virtio {
 
 /// VIRTIO_PCI_CAP_PCI_CFG: any place of a BAR through configuration space, for a function whose BARs are not mapped, or not assigned.
-class PciWindow {
+class PciConfigWindow {
 public:
-    constexpr PciWindow() noexcept = default;
-    PciWindow(const PciFunction& function, std::uint8_t capability) noexcept : function_(function), at_(capability) {}
+    constexpr PciConfigWindow() noexcept = default;
+    PciConfigWindow(const PciFunction& function, std::uint8_t capability) noexcept : function_(function), at_(capability) {}
 
     [[nodiscard]] std::uint32_t read(std::uint8_t bar, std::uint32_t offset, unsigned width) const noexcept;
     void write(std::uint8_t bar, std::uint32_t offset, unsigned width, std::uint32_t value) const noexcept;
@@ -46,7 +46,7 @@ public:
         return {Kind::ports, base, length, nullptr, 0};
     }
     /// `window` outlives it.
-    [[nodiscard]] static Registers through(const PciWindow& window, const PciStructure& structure) noexcept {
+    [[nodiscard]] static Registers through(const PciConfigWindow& window, const PciStructure& structure) noexcept {
         return {Kind::window, structure.offset, structure.length, &window, structure.bar};
     }
 
@@ -73,14 +73,14 @@ public:
     [[nodiscard]] std::uint32_t length() const noexcept { return length_; }
 
 private:
-    Registers(Kind kind, std::uintptr_t address, std::uint32_t length, const PciWindow* window, std::uint8_t bar) noexcept
+    Registers(Kind kind, std::uintptr_t address, std::uint32_t length, const PciConfigWindow* window, std::uint8_t bar) noexcept
         : address_(address), window_(window), length_(length), kind_(kind), bar_(bar) {}
     [[nodiscard]] std::uint32_t get(std::size_t offset, unsigned width) const noexcept;
     void put(std::size_t offset, unsigned width, std::uint32_t value) const noexcept;
     [[nodiscard]] Error refused(std::size_t offset, unsigned width) const noexcept;
 
     std::uintptr_t address_ = 0;
-    const PciWindow* window_ = nullptr;
+    const PciConfigWindow* window_ = nullptr;
     std::uint32_t length_ = 0;
     Kind kind_ = Kind::none;
     std::uint8_t bar_ = 0;

@@ -15,8 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 CLANG = "clang++-19"
 DOCUMENT = ROOT / "docs" / "porting.md"
 COLUMNS = ["before start", "task", "task, no completion", "interrupt", "anywhere"]
-# Headers that only the library itself has a use for: rings and their memory, wire formats, buffers of one driver.
-INTERNAL = ("libvirtio/ring/", "libvirtio/memory", "libvirtio/bytes.hpp", "libvirtio/counter.hpp", "drivers/net/receive_pool.hpp")
+# Headers that only the library itself has a use for: rings and their memory, what transports share, wire formats, buffers of one driver.
+INTERNAL = ("libvirtio/ring/", "libvirtio/memory", "libvirtio/bytes.hpp", "libvirtio/counter.hpp", "libvirtio/transport/registers.hpp",
+            "libvirtio/transport/pci_interrupts.hpp", "drivers/net/receive_pool.hpp")
 FREE = "(functions)"
 FUNCTIONS = {"FunctionDecl", "CXXMethodDecl", "FunctionTemplateDecl"}
 

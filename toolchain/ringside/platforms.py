@@ -128,6 +128,8 @@ def why_not(board, transport, ring, interrupts):
         return "a legacy interface has split rings only: RING_PACKED is a feature above the 32 bits that it can negotiate"
     if interrupts == "msix" and its.bus == "mmio":
         return "MSI-X is PCI's: over MMIO there is the interrupt line (intx) or polling (poll)"
+    if interrupts == "intx" and transport == "pci-cfg":
+        return "a handler cannot read the reason of a line interrupt through the window, which whom it interrupts may be using: msix or poll"
     if interrupts == "msix" and not board.messages:
         return f"{board.name} has no controller for message interrupts: there is the interrupt line (intx) or polling (poll)"
     return ""
@@ -152,23 +154,27 @@ class Cell:
     @property
     def sample(self):
         """Whether every push runs it. The rule: each machine with its best transport, rings and interrupts; the first machine of each processor
-        that has the bus, with every other transport too, packed rings where there are any, and the line."""
+        that has the bus, with every other transport too, packed rings where there are any, and the line (through the window, which has no line, what there is)."""
         board, best = self.board, best_transport(self.board)
         if self.transport == best:
             return (self.ring, self.interrupts) == ("split", best_interrupts(board, best))
         bus = TRANSPORTS[self.transport].bus
         first = next(other for other in BOARDS if other.arch == board.arch and (other.pci if bus == "pci" else other.mmio))
-        return board == first and not board.few and (self.ring, self.interrupts) == (_last_ring(self.transport), "intx")
+        return board == first and not board.few and (self.ring, self.interrupts) == (_last_ring(self.transport), _last_interrupts(board, self.transport))
 
 
 def _last_ring(transport):
     return "split" if TRANSPORTS[transport].legacy else "packed"
 
 
+def _last_interrupts(board, transport):
+    """The line; through the window messages, or none."""
+    return "intx" if transport != "pci-cfg" else "msix" if board.messages else "poll"
+
+
 # (which cells, why they cannot run): what is being built.
 MISSING = [
     (lambda cell: cell.board.arch != "x86_64", "the kernel does not boot on this processor yet"),
-    (lambda cell: TRANSPORTS[cell.transport].legacy or cell.transport == "pci-cfg", "the kernel cannot be told to use this transport yet"),
 ]
 
 
@@ -182,7 +188,8 @@ def cells():
                     if why_not(board, transport, ring, interrupts):
                         continue
                     best = transport in (best_transport(board), "mmio") and not its.legacy and ring == "split"
-                    if (interrupts == "poll" and (not best or transport != best_transport(board))) or (
+                    needed = interrupts == "poll" and transport == "pci-cfg" and not board.messages
+                    if (interrupts == "poll" and not needed and (not best or transport != best_transport(board))) or (
                             board.few and (not best or interrupts != best_interrupts(board, transport))):
                         continue
                     found.append(Cell(board, transport, ring, interrupts))

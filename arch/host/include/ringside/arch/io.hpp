@@ -7,7 +7,7 @@
 namespace arch {
 
 /// Whether there is an address space for ports.
-inline constexpr bool kHasPorts = true;
+inline constexpr bool kHasPorts = false;
 
 inline std::uint8_t mmio_read8(std::uintptr_t address) noexcept { return *reinterpret_cast<const volatile std::uint8_t*>(address); }
 inline std::uint16_t mmio_read16(std::uintptr_t address) noexcept { return *reinterpret_cast<const volatile std::uint16_t*>(address); }
