@@ -2,6 +2,7 @@
 // Each function says in which context it is called; whoever builds another kernel on arch/ implements these.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace arch {
@@ -21,6 +22,10 @@ void kernel_interrupt(std::uint32_t vector);
 
 /// An exception. Does not return.
 [[noreturn]] void kernel_exception(const arch::ExceptionFrame* frame);
+
+/// Memory for a controller's tables: zeroed, mapped one to one, for good; null if there is none. `bytes` and `alignment` (a power of two) are
+/// multiples of a page or rounded up to it. Task context.
+void* kernel_allocate_memory(std::size_t bytes, std::size_t alignment);
 
 /// A task's entry function returned.
 [[noreturn]] void ringside_task_returned();

@@ -11,6 +11,9 @@ set(ringside_machine_sources
   arch/aarch64/exceptions.cpp
   arch/aarch64/firmware_call.S
   arch/aarch64/gic_choice.cpp
+  arch/aarch64/gic_v3.cpp
+  arch/aarch64/gic_v3_interrupt.cpp
+  arch/aarch64/its.cpp
   arch/aarch64/page_tables.cpp
   arch/aarch64/paging.cpp
   arch/aarch64/switch.S

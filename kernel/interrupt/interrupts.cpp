@@ -1,11 +1,15 @@
 #include "kernel/interrupt/interrupts.hpp"
 
+#include <cstring>
+
 #include <machine/cpu.hpp>
 
 #include "arch/interrupts.hpp"
+#include "arch/kernel_hooks.hpp"
 #include "kernel/firmware/hardware.hpp"
 #include "kernel/interrupt/vector_table.hpp"
 #include "kernel/memory/address_space.hpp"
+#include "kernel/memory/pages.hpp"
 #include "kernel/panic/panic.hpp"
 
 namespace kernel {
@@ -91,3 +95,11 @@ void enable_and_halt() noexcept {
 std::uint64_t halted_ticks() noexcept { return halted; }
 
 } // namespace kernel
+
+extern "C" void* kernel_allocate_memory(std::size_t bytes, std::size_t alignment) {
+    const std::size_t pages = (bytes + kernel::kPageSize - 1) / kernel::kPageSize;
+    const auto memory = kernel::allocate_pages(pages, alignment);
+    if (!memory) return nullptr;
+    std::memset(*memory, 0, pages * kernel::kPageSize);
+    return *memory;
+}

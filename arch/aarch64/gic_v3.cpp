@@ -1,0 +1,125 @@
+#include "arch/aarch64/gic_v3.hpp"
+
+#include "arch/aarch64/mmio64.hpp"
+
+namespace arch {
+namespace {
+
+// Distributor (12.9).
+constexpr std::uint32_t kRoute = 0x6000, kControlGroup1 = 3, kControlAffinity = 1 << 4, kControlPending = std::uint32_t{1} << 31;
+// Redistributor (12.11).
+constexpr std::uint32_t kType = 0x08, kWaker = 0x14, kFrame = 0x10000;
+constexpr std::uint32_t kProcessorSleep = 1 << 1, kChildrenAsleep = 1 << 2;
+constexpr std::uint64_t kTypeVirtual = 1 << 1, kTypeLast = 1 << 4;
+constexpr int kPatience = 1'000'000;
+
+/// This processor's number as redistributors and routes have it: affinity 3, 2, 1, 0.
+std::uint64_t own_affinity() noexcept {
+    std::uint64_t value;
+    asm volatile("mrs %0, mpidr_el1" : "=r"(value));
+    return value & 0xff00ffffff;
+}
+
+} // namespace
+
+bool GicV3::find_redistributor(const InterruptChip& chip, MapRegisters map) noexcept {
+    const std::uint64_t own = own_affinity(), wanted = (own >> 32 << 24 | (own & 0xffffff)) << 32;
+    for (std::size_t region = 1; region < chip.registers.size(); ++region) {
+        const Registers& range = chip.registers[region];
+        for (std::uint64_t at = 0; range.base != 0 && at + 2 * kFrame <= range.size;) {
+            const std::uintptr_t registers = map(range.base + at, 2 * kFrame);
+            if (registers == 0) break;
+            const std::uint64_t type = mmio_read64(registers + kType);
+            if ((type & 0xffffffff00000000) == wanted) {
+                redistributor_ = registers;
+                redistributor_physical_ = range.base + at;
+                private_ = GicRegisters(registers + kFrame);
+                return true;
+            }
+            if ((type & kTypeLast) != 0) break;
+            at += (type & kTypeVirtual) != 0 ? 4 * kFrame : 2 * kFrame;
+        }
+    }
+    return false;
+}
+
+bool GicV3::wake_redistributor() const noexcept {
+    mmio_write32(redistributor_ + kWaker, mmio_read32(redistributor_ + kWaker) & ~kProcessorSleep);
+    for (int i = 0; i < kPatience; ++i) {
+        if ((mmio_read32(redistributor_ + kWaker) & kChildrenAsleep) == 0) return true;
+        relax();
+    }
+    return false;
+}
+
+const char* GicV3::start(const Hardware& hardware, MapRegisters map) noexcept {
+    const InterruptChip* chip = hardware.find(InterruptChip::Kind::gic_v3);
+    if (chip == nullptr || chip->registers[0].base == 0) return "the GIC's registers are not described";
+    distributor_ = GicRegisters(map(chip->registers[0].base, kFrame));
+    if (distributor_.base() == 0) return "the GIC's registers cannot be mapped";
+    if (!find_redistributor(*chip, map)) return "no redistributor of the GIC is this processor's";
+    if (!wake_redistributor()) return "the GIC's redistributor does not wake up";
+
+    const auto settle = [this] {
+        for (int i = 0; i < kPatience && (distributor_.read(GicRegisters::kControl) & kControlPending) != 0; ++i) relax();
+    };
+    distributor_.write(GicRegisters::kControl, 0);
+    settle();
+    inputs_ = distributor_.inputs();
+    distributor_.silence(kFirstShared, inputs_);
+    private_.silence(0, kFirstShared);
+    // All in group 1: the other is the fast interrupt's.
+    private_.write(GicRegisters::kGroup, ~std::uint32_t{0});
+    for (std::uint32_t i = kFirstShared; i < inputs_; i += 32) distributor_.write(GicRegisters::kGroup + i / 8, ~std::uint32_t{0});
+    settle();
+    distributor_.write(GicRegisters::kControl, kControlAffinity | kControlGroup1);
+    settle();
+
+    asm volatile("mrs x9, s3_0_c12_c12_5\n" // ICC_SRE_EL1
+                 "orr x9, x9, #1\n"
+                 "msr s3_0_c12_c12_5, x9\n"
+                 "isb\n"
+                 "msr s3_0_c4_c6_0, %0\n"    // ICC_PMR_EL1: every priority passes
+                 "msr s3_0_c12_c12_3, xzr\n" // ICC_BPR1_EL1
+                 "msr s3_0_c12_c12_4, xzr\n" // ICC_CTLR_EL1: EOIR ends an interrupt
+                 "msr s3_0_c12_c12_7, %1\n"  // ICC_IGRPEN1_EL1
+                 "isb\n"
+                 :
+                 : "r"(std::uint64_t{0xff}), "r"(std::uint64_t{1})
+                 : "x9", "memory");
+    start_messages(hardware, map);
+    return nullptr;
+}
+
+void GicV3::start_messages(const Hardware& hardware, MapRegisters map) noexcept {
+    const InterruptChip* chip = hardware.find(InterruptChip::Kind::gic_its);
+    if (chip == nullptr || chip->registers[0].base == 0) return;
+    // Without messages devices use lines.
+    static_cast<void>(its_.start(chip->registers[0].base, {redistributor_, redistributor_physical_}, map));
+}
+
+bool GicV3::enable(std::uint32_t intid, Trigger trigger) noexcept {
+    if (intid >= inputs_) return false;
+    const GicRegisters& registers = registers_of(intid);
+    registers.disable(intid);
+    registers.set_up(intid, trigger);
+    if (intid >= kFirstShared) mmio_write64(distributor_.base() + kRoute + 8 * intid, own_affinity());
+    registers.enable(intid);
+    return true;
+}
+
+void GicV3::disable(std::uint32_t intid) noexcept {
+    if (intid >= inputs_) return;
+    const GicRegisters& registers = registers_of(intid);
+    registers.disable(intid);
+    // An edge that came meanwhile would be delivered to whoever is connected next.
+    registers.forget(intid);
+}
+
+bool GicV3::connect_message(std::uint32_t vector, std::uint32_t device, std::uint32_t index, Message& message) noexcept {
+    return its_.connect(vector, device, index, message);
+}
+
+void GicV3::disconnect_message(std::uint32_t vector) noexcept { its_.disconnect(vector); }
+
+} // namespace arch
