@@ -34,4 +34,11 @@ void on_generic_event(void* context) {
     if ((events & acpi::kEventPowerButton) != 0) press();
 }
 
+void on_gpio(void* context) {
+    const auto registers = reinterpret_cast<std::uintptr_t>(context);
+    const std::uint32_t pins = arch::mmio_read32(registers + kGpioPending);
+    arch::mmio_write32(registers + kGpioClear, pins);
+    if (pins != 0) press();
+}
+
 } // namespace kernel::power

@@ -19,5 +19,8 @@ extern std::atomic<std::uint32_t> button_pressed;
 void on_system_control(void* context);
 /// The generic event device's interrupt; `context` is the selector register's address (reading it clears the events).
 void on_generic_event(void* context);
+/// A PL061's interrupt; `context` is the address of its registers, and the button's is the only pin that interrupts.
+void on_gpio(void* context);
+inline constexpr std::uintptr_t kGpioPending = 0x418, kGpioClear = 0x41c;
 
 } // namespace kernel::power
