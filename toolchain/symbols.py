@@ -43,7 +43,7 @@ def quoted(text):
 
 def assembly(table):
     lines = ["# Made by toolchain/symbols.py: the names for backtraces.",
-             '    .section .rodata.ringside_symbols,"a",@progbits', "    .balign 8",
+             '    .section .rodata.ringside_symbols,"a",%progbits', "    .balign 8",
              "    .globl ringside_symbol_count, ringside_symbols, ringside_symbol_names",
              "ringside_symbol_count:", f"    .quad {len(table)}", "ringside_symbols:"]
     offset = 0
@@ -52,7 +52,7 @@ def assembly(table):
         offset += len(name.encode()) + 1
     lines.append("ringside_symbol_names:")
     lines += [f'    .asciz "{quoted(name)}"' for _, _, name in table]
-    lines += ["    .byte 0", '    .section .note.GNU-stack,"",@progbits', ""]
+    lines += ["    .byte 0", '    .section .note.GNU-stack,"",%progbits', ""]
     return "\n".join(lines)
 
 

@@ -263,7 +263,8 @@ void BalloonService::report_free_memory() {
     std::array<PageRun, virtio::BalloonDevice::kReportSegments> runs;
     for (unsigned round = 0; round < kReportRounds && !stopping_; ++round) {
         const BalloonSituation now = situation();
-        std::size_t budget = now.free > now.floor ? std::min<std::size_t>((now.free - now.floor) / 2, kReportAtOnce) : 0;
+        std::size_t budget =
+            now.free > now.floor ? static_cast<std::size_t>(std::min<std::uint64_t>((now.free - now.floor) / 2, kReportAtOnce)) : 0;
         std::size_t count = 0;
         while (count < device_.report_limit() && budget >= kReportBlockPages) {
             auto run = isolate_unreported_run(std::min(budget, kReportRun));

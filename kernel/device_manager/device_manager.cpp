@@ -230,12 +230,13 @@ private:
 
     static virtio::Result<> open(virtio::MmioTransport& transport, MmioLine& line, const MmioDevice& slot, std::uintptr_t base,
                                  const char* where) {
+        const auto size = static_cast<std::size_t>(slot.size); // it has been mapped
         // Whether there is a line is known before the transport is; the registers are looked at first, by a transport without one.
         virtio::MmioTransport probe;
-        if (const auto opened = probe.open(device_platform(), base, slot.size, virtio::MmioTransport::Line::absent); !opened) return opened;
+        if (const auto opened = probe.open(device_platform(), base, size, virtio::MmioTransport::Line::absent); !opened) return opened;
         line.status = probe.interrupt_status();
         const auto connected = device_platform().connect_slot(slot.line, line.target(), where);
-        return transport.open(device_platform(), base, slot.size,
+        return transport.open(device_platform(), base, size,
                               connected ? virtio::MmioTransport::Line::connected : virtio::MmioTransport::Line::absent);
     }
 

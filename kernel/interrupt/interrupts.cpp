@@ -40,7 +40,7 @@ virtio::Result<Vector> allocate_vector(InterruptHandler handler, void* context, 
     for (std::size_t number = kFirstVector; number <= kLastVector; ++number) {
         if (slots[number].handler != nullptr) continue;
         const InterruptGuard off;
-        slots[number] = {handler, context, 0, name};
+        slots[number] = {.handler = handler, .context = context, .name = name};
         return Vector{static_cast<std::uint8_t>(number)};
     }
     return virtio::fail(virtio::Error::interrupt_unavailable);

@@ -3,19 +3,20 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 
 #include "kernel/interrupt/interrupts.hpp"
 
 namespace kernel::interrupt {
 
-struct Slot {
+struct alignas(4 * sizeof(void*)) Slot {
     InterruptHandler handler = nullptr;
     void* context = nullptr;
-    std::uint64_t count = 0;
     const char* name = nullptr;
+    std::uint64_t count = 0;
 };
-static_assert(sizeof(Slot) == 32, "the dispatcher indexes with a shift");
+static_assert(std::has_single_bit(sizeof(Slot)), "the dispatcher indexes with a shift");
 
 extern std::array<Slot, 256> slots;
 extern std::uint64_t spurious_count;

@@ -67,6 +67,10 @@ Range find_room(std::uint64_t bytes) noexcept {
     return {0, 0};
 }
 
+/// Of an address, which may be a device's or firmware's beyond everything that can be used.
+std::size_t page_of(std::uint64_t address) noexcept {
+    return static_cast<std::size_t>(std::min(address, arch::kHighestUsable) / kPageSize);
+}
 std::size_t page_of(const void* address) noexcept { return reinterpret_cast<std::uintptr_t>(address) / kPageSize; }
 void* address_of(std::size_t page) noexcept { return reinterpret_cast<void*>(page * kPageSize); }
 
@@ -80,16 +84,16 @@ std::size_t managed_pages() noexcept { return total_pages; }
 virtio::Result<> start_memory() {
     std::uint64_t highest = 0;
     for (const MemoryRegion& region : memory_map()) highest = std::max(highest, usable_range(region).end);
-    const std::size_t metadata_bytes = PageAllocator::metadata_bytes(highest / kPageSize);
+    const std::size_t metadata_bytes = PageAllocator::metadata_bytes(page_of(highest));
     const Range metadata = find_room(page_up(metadata_bytes));
     if (metadata.end == 0) return virtio::fail(virtio::Error::out_of_memory);
 
-    allocator.start(highest / kPageSize, {reinterpret_cast<std::byte*>(static_cast<std::uintptr_t>(metadata.begin)), metadata_bytes});
+    allocator.start(page_of(highest), {reinterpret_cast<std::byte*>(static_cast<std::uintptr_t>(metadata.begin)), metadata_bytes});
     for (const MemoryRegion& region : memory_map()) {
         const Range usable = usable_range(region);
-        if (usable.end != 0) allocator.give(usable.begin / kPageSize, (usable.end - usable.begin) / kPageSize);
+        if (usable.end != 0) allocator.give(page_of(usable.begin), page_of(usable.end) - page_of(usable.begin));
     }
-    const auto take = [](Range range) { allocator.take(range.begin / kPageSize, (range.end - range.begin) / kPageSize); };
+    const auto take = [](Range range) { allocator.take(page_of(range.begin), page_of(range.end) - page_of(range.begin)); };
     for_each_reserved(take);
     take(metadata);
     total_pages = allocator.free_pages();

@@ -35,7 +35,7 @@ bool is_text(std::uintptr_t address) noexcept {
 const Symbol* find_symbol(std::uintptr_t address) noexcept {
     const volatile auto* count_address = &ringside_symbol_count;
     if (count_address == nullptr || *count_address == 0 || !is_text(address)) return nullptr;
-    std::size_t low = 0, high = *count_address;
+    std::size_t low = 0, high = static_cast<std::size_t>(*count_address);
     while (high - low > 1) {
         const std::size_t middle = low + (high - low) / 2;
         (ringside_symbols[middle].address <= address ? low : high) = middle;
@@ -48,9 +48,14 @@ void print_entry(std::size_t number, std::uintptr_t address, bool is_return_addr
     const Symbol* symbol = find_symbol(is_return_address ? address - 1 : address);
     if (symbol != nullptr)
         emergency_print("  #%zu %016lx %s+0x%lx\n", number, static_cast<unsigned long>(address), ringside_symbol_names + symbol->name,
-                        static_cast<unsigned long>(address - symbol->address));
+                        static_cast<unsigned long>(address - static_cast<std::uintptr_t>(symbol->address)));
     else
         emergency_print("  #%zu %016lx\n", number, static_cast<unsigned long>(address));
+}
+
+bool same_function(std::uintptr_t one, std::uintptr_t other) noexcept {
+    const Symbol* symbol = find_symbol(one);
+    return symbol != nullptr && symbol == find_symbol(other);
 }
 
 /// True behind a call instruction.
@@ -75,7 +80,8 @@ void print_backtrace(const Place& place) noexcept {
     if (arch::kCallPushesReturnAddress && place.stack_pointer != 0 && place.stack_pointer % kWord == 0 &&
         is_readable(reinterpret_cast<const void*>(place.stack_pointer), kWord))
         caller_of_leaf = *reinterpret_cast<const std::uintptr_t*>(place.stack_pointer);
-    if (is_return_address(caller_of_leaf)) {
+    // (A link register that leads into the function itself is left from a call that has come back.)
+    if (is_return_address(caller_of_leaf) && (arch::kCallPushesReturnAddress || !same_function(caller_of_leaf, place.instruction))) {
         print_entry(number++, caller_of_leaf, true);
         // A function that has a frame has saved the link register there as well.
         if (!arch::kCallPushesReturnAddress) last = caller_of_leaf;
@@ -84,10 +90,16 @@ void print_backtrace(const Place& place) noexcept {
         if (frame == 0 || frame % kWord != 0 || !is_readable(reinterpret_cast<const std::uintptr_t*>(frame) + kFirstWord, 2 * kWord)) break;
         const auto* words = reinterpret_cast<const std::uintptr_t*>(frame);
         const std::uintptr_t caller = words[arch::kReturnAddressWord];
+        // A function that calls nobody saves its caller's frame pointer alone, where the return address would be.
+        if (!arch::kCallPushesReturnAddress && walked == 0 && !is_text(caller) && caller > frame) {
+            frame = caller;
+            last = 0;
+            continue;
+        }
         // Something else than code: the end of the chain, or a destroyed stack.
         if (!is_text(caller)) break;
         if (caller == last) {
-            ++repeated;
+            if (walked != 0) ++repeated; // else the link register has shown it
         } else {
             print_repeated(repeated);
             repeated = 0;

@@ -17,9 +17,9 @@ const char* word(arch::Fault::Attempt attempt) noexcept {
 }
 
 void describe_page_fault(const arch::Fault& fault) noexcept {
-    const auto address = static_cast<unsigned long>(fault.address);
+    const auto address = static_cast<unsigned long long>(fault.address);
     if (const char* owner = guard_page_owner(fault.address)) {
-        emergency_print("stack overflow: %s at 0x%lx, guard page of %s", word(fault.attempt), address, owner);
+        emergency_print("stack overflow: %s at 0x%llx, guard page of %s", word(fault.attempt), address, owner);
         return;
     }
     const char* where = "unmapped memory";
@@ -32,7 +32,7 @@ void describe_page_fault(const arch::Fault& fault) noexcept {
         case Protection::read_write: where = "no-execute data"; break;
         case Protection::read_execute: where = "program text"; break;
         }
-    emergency_print("page fault: %s of %s at 0x%lx", word(fault.attempt), where, address);
+    emergency_print("page fault: %s of %s at 0x%llx", word(fault.attempt), where, address);
 }
 
 } // namespace
@@ -45,7 +45,7 @@ extern "C" void kernel_exception(const arch::ExceptionFrame* frame) {
     if (fault.kind == arch::Fault::Kind::page)
         describe_page_fault(fault);
     else
-        emergency_print("%s (code 0x%lx)", fault.name, static_cast<unsigned long>(fault.code));
+        emergency_print("%s (code 0x%llx)", fault.name, static_cast<unsigned long long>(fault.code));
     emergency_print(" at 0x%lx\n", static_cast<unsigned long>(fault.instruction));
     arch::print_registers(*frame, emergency_print);
     end_panic({fault.frame_pointer, fault.instruction, fault.stack_pointer, fault.link});

@@ -5,7 +5,7 @@
 namespace kernel {
 namespace {
 
-enum class Size : std::uint8_t { plain, longer };
+enum class Size : std::uint8_t { plain, longer, longest };
 
 struct Field {
     std::size_t width = 0;
@@ -84,14 +84,16 @@ void format_to(FormatSink sink, void* context, const char* format, std::va_list 
             at += 2;
         }
         for (; *at == 'l' || *at == 'z' || *at == 'h'; ++at)
-            if (*at != 'h') field.size = Size::longer;
+            if (*at != 'h') field.size = *at == 'l' && field.size == Size::longer ? Size::longest : Size::longer;
 
         const char conversion = *at;
         if (conversion != 0) ++at;
         switch (conversion) {
         case 'd':
         case 'i': {
-            const std::int64_t value = field.size == Size::longer ? va_arg(arguments, long) : va_arg(arguments, int);
+            const std::int64_t value = field.size == Size::longest  ? va_arg(arguments, long long)
+                                       : field.size == Size::longer ? va_arg(arguments, long)
+                                                                    : va_arg(arguments, int);
             const auto bits = static_cast<std::uint64_t>(value);
             out.number(value < 0 ? 0 - bits : bits, 10, value < 0, false, field);
             break;
@@ -99,7 +101,9 @@ void format_to(FormatSink sink, void* context, const char* format, std::va_list 
         case 'u':
         case 'x':
         case 'X': {
-            const std::uint64_t value = field.size == Size::longer ? va_arg(arguments, unsigned long) : va_arg(arguments, unsigned);
+            const std::uint64_t value = field.size == Size::longest  ? va_arg(arguments, unsigned long long)
+                                        : field.size == Size::longer ? va_arg(arguments, unsigned long)
+                                                                     : va_arg(arguments, unsigned);
             out.number(value, conversion == 'u' ? 10 : 16, false, conversion == 'X', field);
             break;
         }

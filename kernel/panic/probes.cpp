@@ -10,6 +10,8 @@
 #include "arch/kernel_hooks.hpp"
 #include "kernel/memory/pages.hpp"
 
+extern "C" std::uintptr_t __stack_chk_guard;
+
 namespace kernel {
 namespace {
 
@@ -51,12 +53,15 @@ void execute_null() { execute(nullptr); }
 
 void overflow_stack() { (void)descend(0); }
 
-[[gnu::noinline]] void smash(std::size_t count) {
-    volatile char text[16];
-    for (std::size_t i = 0; i < count; ++i) hidden(&text[0])[i] = 'x';
+/// Runs over the end of its array, up to the guard and no further: the frame behind it is what the backtrace begins with.
+[[gnu::noinline]] void smash() {
+    volatile std::uintptr_t words[4];
+    volatile std::uintptr_t* word = hidden(&words[0]);
+    while (*word != __stack_chk_guard) *word++ = 1;
+    *word = 1;
 }
 
-void smash_canary() { smash(32); }
+void smash_canary() { smash(); }
 
 constexpr std::array<Probe, 8> kProbes = {{{"write-text", "write of program text", write_text},
                                            {"write-rodata", "write of read-only data", write_rodata},

@@ -4,6 +4,6 @@
 #include "kernel/panic/panic.hpp"
 
 extern "C" {
-std::uint64_t __stack_chk_guard = 0;
+std::uintptr_t __stack_chk_guard = 0;
 [[noreturn]] void __stack_chk_fail() { kernel::panic("stack smashed: a function wrote beyond its local variables"); }
 }

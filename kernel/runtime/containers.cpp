@@ -106,12 +106,13 @@ size_t _Hash_bytes(const void* bytes, size_t size, size_t seed) {
     // Every bit of the input reaches every bit of the result.
     hash = (hash ^ (hash >> 30)) * kSecond;
     hash = (hash ^ (hash >> 27)) * kThird;
-    return hash ^ (hash >> 31);
+    return static_cast<size_t>(hash ^ (hash >> 31));
 }
 
 size_t _Fnv_hash_bytes(const void* bytes, size_t size, size_t seed) {
+    constexpr auto kPrime = static_cast<size_t>(sizeof(size_t) == 8 ? 0x100000001b3 : 0x01000193);
     const auto* next = static_cast<const unsigned char*>(bytes);
-    for (; size > 0; --size) seed = (seed ^ *next++) * 0x100000001b3;
+    for (; size > 0; --size) seed = (seed ^ *next++) * kPrime;
     return seed;
 }
 

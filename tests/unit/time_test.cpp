@@ -53,10 +53,44 @@ TEST_CASE("a frequency out of two counts") {
     CHECK(arch::frequency(~std::uint64_t{0}, 1, ~std::uint64_t{0}) == 0);
 }
 
+TEST_CASE("products and quotients of 128 bits, in halves as well") {
+    constexpr std::uint64_t kMost = ~std::uint64_t{0};
+    constexpr std::uint64_t kNumbers[] = {0,
+                                          1,
+                                          2,
+                                          0xffffffff,
+                                          0x100000000,
+                                          0x100000001,
+                                          0xfffffffe00000001,
+                                          0x8000000000000000,
+                                          0x0123456789abcdef,
+                                          0xfedcba9876543210,
+                                          kMost - 1,
+                                          kMost};
+    for (const std::uint64_t a : kNumbers)
+        for (const std::uint64_t b : kNumbers) {
+            CAPTURE(a);
+            CAPTURE(b);
+            CHECK(arch::multiply_halves(a, b) == arch::multiply(a, b));
+            const arch::Wide product = arch::multiply_halves(a, b);
+            if (b == 0) continue;
+            CHECK(arch::divide(product, b) == a);
+            CHECK(arch::divide(arch::add(product, b - 1), b) == a);
+            CHECK(arch::divide(arch::add(product, b), b) == (a == kMost ? kMost : a + 1));
+        }
+    CHECK(arch::multiply_halves(kMost, kMost) == arch::Wide{kMost - 1, 1});
+    CHECK(arch::divide({5, 0}, 5) == kMost); // does not fit
+    CHECK(arch::divide({4, kMost}, 5) == kMost);
+    CHECK(arch::add({1, kMost}, 1) == arch::Wide{2, 0});
+}
+
 TEST_CASE("pvclock's multiplier and shift") {
     CHECK(arch::pvclock_frequency(1u << 31, 1) == 1'000'000'000);
     CHECK(arch::pvclock_frequency(1u << 31, 0) == 2'000'000'000);
     CHECK(arch::pvclock_frequency(0xcccccccd, -1) == doctest::Approx(2.5e9));
+    CHECK(arch::pvclock_frequency(1, 0) == 4'294'967'296'000'000'000);
+    CHECK(arch::pvclock_frequency(1, -2) == 17'179'869'184'000'000'000u);
+    CHECK(arch::pvclock_frequency(1, -3) == 0);
     CHECK(arch::pvclock_frequency(0, 0) == 0);
     CHECK(arch::pvclock_frequency(1, 100) == 0);
     CHECK(arch::pvclock_frequency(1, -100) == 0);

@@ -59,7 +59,7 @@ private:
     std::uint64_t length_;
     std::uint64_t aligned_; // where the first piece begins
     std::uint64_t pieces_ = 0;
-    std::uint64_t next_ = 0;
+    std::size_t next_ = 0;
     unsigned depth_;
     unsigned readers_ = 0;
     bool stop_ = false;

@@ -43,7 +43,7 @@ void Sha256::block(const std::byte* data) noexcept {
 }
 
 void Sha256::update(std::span<const std::byte> data) noexcept {
-    const std::size_t held = bytes_ % rest_.size();
+    const auto held = static_cast<std::size_t>(bytes_ % rest_.size());
     bytes_ += data.size();
     if (held != 0) {
         const std::size_t take = std::min(data.size(), rest_.size() - held);

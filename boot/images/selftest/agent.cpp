@@ -76,6 +76,10 @@ void Answer::add(const char* format, ...) {
     if (written > 0) length_ = std::min(length_ + static_cast<std::size_t>(written), line_.size() - 1);
 }
 
+std::size_t Words::size(std::size_t index, std::size_t otherwise) const noexcept {
+    return static_cast<std::size_t>(std::min<std::uint64_t>(number(index, otherwise), ~std::size_t{0}));
+}
+
 void Answer::value(const char* key, std::uint64_t number) { add(" %s=%llu", key, static_cast<unsigned long long>(number)); }
 
 void Answer::value(const char* key, std::string_view text) {

@@ -24,6 +24,8 @@ public:
     [[nodiscard]] std::string_view text(std::size_t index) const noexcept { return index < count_ ? words_[index] : std::string_view(); }
     /// A number; `otherwise` if there is no such word.
     [[nodiscard]] std::uint64_t number(std::size_t index, std::uint64_t otherwise = 0) const noexcept;
+    /// The same of something that there are so many of in memory; a larger number than that becomes the largest.
+    [[nodiscard]] std::size_t size(std::size_t index, std::size_t otherwise = 0) const noexcept;
     /// For functions that want a C string.
     [[nodiscard]] const char* c_string(std::size_t index) const noexcept;
 

@@ -18,7 +18,7 @@ using ringside::Disk;
 using ringside::kSectorBytes;
 
 Disk* disk_of(const Words& words, Answer& answer) {
-    Disk* disk = ringside::disks().at(words.number(2, ~std::uint64_t{0}));
+    Disk* disk = ringside::disks().at(words.size(2, ~std::size_t{0}));
     if (disk == nullptr) answer.fail("no such disk");
     return disk;
 }
@@ -40,11 +40,11 @@ void hash(const Words& words, Answer& answer) {
     if (disk == nullptr) return;
     std::uint64_t sector = words.number(3, 0);
     std::uint64_t left = words.number(4, disk->sectors() - sector);
-    const std::uint64_t most = words.number(5, 512);
+    const std::size_t most = words.size(5, 512);
     std::vector<std::byte> buffer(most * kSectorBytes);
     appliance::Sha256 sum;
     for (; left != 0;) {
-        const std::uint64_t count = left < most ? left : most;
+        const std::size_t count = left < most ? static_cast<std::size_t>(left) : most;
         const std::span<std::byte> part(buffer.data(), count * kSectorBytes);
         if (const auto read = disk->read(sector, part); !read) return answer.fail("read", read.error());
         sum.update(part);
@@ -56,9 +56,10 @@ void hash(const Words& words, Answer& answer) {
 
 /// What `scribble` writes: the same list for everybody who knows the seed. Overlaps do no harm: a byte's value is decided by its place.
 struct Stroke {
-    std::uint64_t sector, sectors;
+    std::uint64_t sector;
+    std::size_t sectors;
 };
-constexpr std::uint64_t kLongestStroke = 96;
+constexpr std::size_t kLongestStroke = 96;
 
 struct Scribbler {
     Disk* disk;
@@ -85,12 +86,13 @@ void scribble_part(void* argument) {
 void scribble(const Words& words, Answer& answer) {
     Disk* disk = disk_of(words, answer);
     if (disk == nullptr) return;
-    const std::uint64_t seed = words.number(3), tasks = words.number(5, 1);
+    const std::uint64_t seed = words.number(3);
+    const std::size_t tasks = words.size(5, 1);
     Chooser choose(seed);
-    std::vector<Stroke> strokes(words.number(4));
+    std::vector<Stroke> strokes(words.size(4));
     std::uint64_t sectors = 0;
     for (Stroke& stroke : strokes) {
-        stroke.sectors = 1 + choose.below(kLongestStroke);
+        stroke.sectors = 1 + choose.index_below(kLongestStroke);
         stroke.sector = choose.below(disk->sectors() - stroke.sectors + 1);
         sectors += stroke.sectors;
     }

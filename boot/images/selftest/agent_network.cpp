@@ -26,7 +26,7 @@ constexpr std::size_t kBuffer = 32768;
 virtio::Result<> send_stream(Peer& peer, std::uint64_t bytes, std::uint64_t key) {
     std::vector<std::byte> buffer(kBuffer);
     for (std::uint64_t at = 0; at < bytes;) {
-        const std::size_t count = bytes - at < kBuffer ? bytes - at : kBuffer;
+        const auto count = static_cast<std::size_t>(bytes - at < kBuffer ? bytes - at : kBuffer);
         fill({buffer.data(), count}, key, at);
         if (const auto sent = peer.write(std::span<const std::byte>(buffer.data(), count)); !sent) return sent;
         at += count;
@@ -39,7 +39,7 @@ virtio::Result<std::uint64_t> receive_stream(Peer& peer, std::uint64_t bytes, st
     std::vector<std::byte> buffer(kBuffer);
     std::uint64_t wrong = bytes;
     for (std::uint64_t at = 0; at < bytes;) {
-        const std::size_t most = bytes - at < kBuffer ? bytes - at : kBuffer;
+        const auto most = static_cast<std::size_t>(bytes - at < kBuffer ? bytes - at : kBuffer);
         const auto count = peer.read(std::span(buffer.data(), most));
         if (!count) return std::unexpected(count.error());
         if (*count == 0) return virtio::fail(virtio::Error::closed);
@@ -73,7 +73,7 @@ void serve(Peer peer) {
         } else if (words.text(0) == "echo") {
             std::vector<std::byte> buffer(kBuffer);
             for (std::uint64_t left = bytes; left != 0;) {
-                const auto count = peer.read(std::span(buffer.data(), left < kBuffer ? left : kBuffer));
+                const auto count = peer.read(std::span(buffer.data(), static_cast<std::size_t>(left < kBuffer ? left : kBuffer)));
                 if (!count || *count == 0) return;
                 if (!peer.write(std::span<const std::byte>(buffer.data(), *count))) return;
                 left -= *count;

@@ -23,9 +23,9 @@ using ringside::Disk;
 using ringside::kSectorBytes;
 
 /// The part of the disk that the checks write to: the last MiB, so that tables at the front of somebody's disk are the least at risk.
-constexpr std::uint64_t kAreaSectors = 2048;
+constexpr std::size_t kAreaSectors = 2048;
 
-std::uint64_t area_sectors(const Disk& disk) { return std::min<std::uint64_t>(kAreaSectors, disk.sectors()); }
+std::size_t area_sectors(const Disk& disk) { return static_cast<std::size_t>(std::min<std::uint64_t>(kAreaSectors, disk.sectors())); }
 std::uint64_t area_first(const Disk& disk) { return disk.sectors() - area_sectors(disk); }
 
 /// What stands in the area before the checks, put back at the end.
@@ -77,7 +77,8 @@ void reads_everywhere(Disk& disk, Check& check) {
 
 void sectors_alone(Disk& disk, Check& check) {
     std::array<std::byte, kSectorBytes> buffer{};
-    const std::uint64_t first = area_first(disk), count = area_sectors(disk);
+    const std::uint64_t first = area_first(disk);
+    const std::size_t count = area_sectors(disk);
     const std::array<std::uint64_t, 5> places{first, first + 1, first + count / 2, first + count - 2, first + count - 1};
     std::uint64_t key = 100;
     for (std::uint64_t sector : places)
@@ -88,11 +89,11 @@ void sectors_alone(Disk& disk, Check& check) {
 }
 
 void boundary_sizes(Disk& disk, Check& check) {
-    const std::uint64_t first = area_first(disk), count = area_sectors(disk);
+    const std::uint64_t first = area_first(disk);
+    const std::size_t count = area_sectors(disk);
     std::vector<std::byte> buffer(count * kSectorBytes);
     std::uint64_t key = 200;
-    for (std::uint64_t sectors :
-         {1ULL, 2ULL, 7ULL, 8ULL, 9ULL, 15ULL, 16ULL, 127ULL, 128ULL, 129ULL, 255ULL, 256ULL, 257ULL, 1023ULL, 1024ULL, 2048ULL}) {
+    for (std::size_t sectors : {1u, 2u, 7u, 8u, 9u, 15u, 16u, 127u, 128u, 129u, 255u, 256u, 257u, 1023u, 1024u, 2048u}) {
         if (sectors > count) break;
         const std::span<std::byte> part(buffer.data(), sectors * kSectorBytes);
         // At the front, and ending with the last sector.
@@ -108,7 +109,8 @@ void boundary_sizes(Disk& disk, Check& check) {
 }
 
 void neighbours_stay(Disk& disk, Check& check) {
-    const std::uint64_t first = area_first(disk), count = area_sectors(disk);
+    const std::uint64_t first = area_first(disk);
+    const std::size_t count = area_sectors(disk);
     if (count < 64) return check.skip("a disk of %llu sectors is too small", static_cast<unsigned long long>(count));
     std::vector<std::byte> buffer(64 * kSectorBytes);
     if (!write_pattern(check, disk, first, buffer, 300)) return;
@@ -120,7 +122,8 @@ void neighbours_stay(Disk& disk, Check& check) {
 
 void any_memory(Disk& disk, Check& check) {
     // Odd addresses, page ends in the middle of a sector, the stack, static memory.
-    const std::uint64_t first = area_first(disk), count = std::min<std::uint64_t>(area_sectors(disk), 40);
+    const std::uint64_t first = area_first(disk);
+    const std::size_t count = std::min<std::size_t>(area_sectors(disk), 40);
     std::vector<std::byte> memory(count * kSectorBytes + 4096 + 64);
     std::uint64_t key = 400;
     for (std::size_t offset : {1u, 3u, 8u, 511u, 4095u}) {
@@ -171,7 +174,7 @@ void flushes(Disk& disk, Check& check) {
 struct Worker {
     Disk* disk = nullptr;
     std::uint64_t first = 0;
-    std::uint64_t sectors = 0;
+    std::size_t sectors = 0;
     std::uint64_t seed = 0;
     Check check;
 };
@@ -183,8 +186,8 @@ void work(void* argument) {
         const std::uint64_t key = mine.seed * 100 + round;
         if (!write_pattern(mine.check, *mine.disk, mine.first, buffer, key)) return;
         for (int reads = 0; reads < 4; ++reads) {
-            const std::uint64_t at = choose.below(mine.sectors);
-            const std::uint64_t length = 1 + choose.below(mine.sectors - at);
+            const std::size_t at = choose.index_below(mine.sectors);
+            const std::size_t length = 1 + choose.index_below(mine.sectors - at);
             if (!read_pattern(mine.check, *mine.disk, mine.first + at, std::span(buffer.data(), length * kSectorBytes), key)) return;
         }
         if (round % 5 == 0 && !mine.check.need(mine.disk->flush(), "flush")) return;
@@ -192,12 +195,12 @@ void work(void* argument) {
 }
 
 void many_at_once(Disk& disk, Check& check) {
-    constexpr std::uint64_t kWorkers = 32;
-    const std::uint64_t share = area_sectors(disk) / kWorkers;
+    constexpr std::size_t kWorkers = 32;
+    const std::size_t share = area_sectors(disk) / kWorkers;
     if (share == 0) return check.skip("a disk of %llu sectors is too small", static_cast<unsigned long long>(disk.sectors()));
     std::vector<Worker> workers(kWorkers);
     std::array<kernel::Task*, kWorkers> tasks{};
-    for (std::uint64_t i = 0; i < kWorkers; ++i) {
+    for (std::size_t i = 0; i < kWorkers; ++i) {
         workers[i].disk = &disk;
         workers[i].first = area_first(disk) + i * share;
         workers[i].sectors = share;

@@ -58,6 +58,7 @@ public:
         return z ^ (z >> 31);
     }
     constexpr std::uint64_t below(std::uint64_t limit) noexcept { return next() % limit; }
+    constexpr std::size_t index_below(std::size_t limit) noexcept { return static_cast<std::size_t>(below(limit)); }
 
 private:
     std::uint64_t state_;
