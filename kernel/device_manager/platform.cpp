@@ -32,6 +32,11 @@ struct PciName {
     char text[16];
 };
 
+std::uintptr_t map_registers(std::uint64_t base, std::uint64_t size) noexcept {
+    const auto mapped = kernel::map_device(base, size);
+    return mapped ? reinterpret_cast<std::uintptr_t>(*mapped) : 0;
+}
+
 } // namespace
 
 const PciHost* KernelPlatform::host_of(const virtio::PciAddress& address) noexcept {
@@ -128,16 +133,24 @@ void KernelPlatform::log(virtio::LogLevel level, const char* text) noexcept {
 
 std::uintptr_t KernelPlatform::map_device(std::uint64_t base, std::uint64_t size) noexcept {
     // Functions name addresses of their bus. Most hosts pass them on as they are.
+    return map_registers(find_window(base, size, false).value_or(base), size);
+}
+
+std::uintptr_t KernelPlatform::map_ports(std::uint64_t base, std::uint64_t size) noexcept {
+    const auto place = find_window(base, size, true);
+    return place ? map_registers(*place, size) : 0;
+}
+
+std::optional<std::uint64_t> KernelPlatform::find_window(std::uint64_t base, std::uint64_t size, bool ports) const noexcept {
     for (const PciHost& host : config_.ranges())
         for (const PciWindow& window : std::span(host.windows).first(host.window_count)) {
-            if (window.kind == PciWindow::Kind::port || window.pci == window.base) continue;
+            if ((window.kind == PciWindow::Kind::port) != ports) continue;
             if (base < window.pci || size > window.size || base - window.pci > window.size - size) continue;
-            base = window.base + (base - window.pci);
-            const auto mapped = kernel::map_device(base, size);
-            return mapped ? reinterpret_cast<std::uintptr_t>(*mapped) : 0;
+            // Where the processor has ports of its own, a bridge's are among them.
+            if (ports && window.base == window.pci) return std::nullopt;
+            return window.base + (base - window.pci);
         }
-    const auto mapped = kernel::map_device(base, size);
-    return mapped ? reinterpret_cast<std::uintptr_t>(*mapped) : 0;
+    return std::nullopt;
 }
 
 virtio::Result<std::uint16_t> KernelPlatform::allocate_messages(const virtio::PciAddress& address,

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "kernel/device_manager/pci_config.hpp"
 #include "kernel/device_manager/routes.hpp"
@@ -47,6 +48,7 @@ public:
         config_.write(address, offset, width, value);
     }
     std::uintptr_t map_device(std::uint64_t base, std::uint64_t size) noexcept override;
+    std::uintptr_t map_ports(std::uint64_t base, std::uint64_t size) noexcept override;
     virtio::Result<std::uint16_t> allocate_messages(const virtio::PciAddress& address, std::span<virtio::InterruptMessage> messages,
                                                     const virtio::InterruptTarget& target) noexcept override;
     virtio::Result<> connect_line(const virtio::PciAddress& address, const virtio::InterruptTarget& target) noexcept override;
@@ -69,6 +71,8 @@ private:
     };
 
     [[nodiscard]] const PciHost* host_of(const virtio::PciAddress& address) noexcept;
+    /// Where the processor sees a range of a bus's addresses, memory or ports; nothing: no window passes it on.
+    [[nodiscard]] std::optional<std::uint64_t> find_window(std::uint64_t base, std::uint64_t size, bool ports) const noexcept;
     /// What a function is called at the interrupt controller.
     [[nodiscard]] std::uint32_t message_sender(const virtio::PciAddress& address) noexcept;
     void choose_interrupts();
