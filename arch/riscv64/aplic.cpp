@@ -8,7 +8,7 @@ namespace arch {
 namespace {
 
 constexpr std::uint32_t kMostSources = 1023, kMostHarts = 16384;
-constexpr std::uint64_t kDomain = 0, kSourceConfig = 0, kSetPendingNumber = 0x1cdc, kClearPendingNumber = 0x1ddc, kSetEnableNumber = 0x1edc,
+constexpr std::uint64_t kDomain = 0, kSourceConfig = 0, kClearPendingNumber = 0x1ddc, kSetEnableNumber = 0x1edc,
                         kClearEnable = 0x1f00, kClearEnableNumber = 0x1fdc, kTarget = 0x3000;
 constexpr std::uint64_t kHart = 0x4000, kHartStride = 32, kHartDelivery = 0, kHartThreshold = 8, kHartClaim = 0x1c;
 constexpr std::uint32_t kDomainEnable = 1 << 8, kDomainMessages = 1 << 2;
@@ -43,7 +43,6 @@ const char* Aplic::start(const InterruptChip& chip, const Delivery& delivery, Ma
 }
 
 std::uintptr_t Aplic::claim_register() const noexcept { return base_ + kHart + kHartStride * delivery_.hart + kHartClaim; }
-std::uintptr_t Aplic::again_register() const noexcept { return base_ + kSetPendingNumber; }
 
 void Aplic::route(const Line& line, std::uint32_t identity) const noexcept {
     const std::uintptr_t place = std::uintptr_t{line.gsi} * 4;
@@ -54,7 +53,7 @@ void Aplic::route(const Line& line, std::uint32_t identity) const noexcept {
     // What came before is not for us; a level that stands is.
     mmio_write32(base_ + kClearPendingNumber, line.gsi);
     mmio_write32(base_ + kSetEnableNumber, line.gsi);
-    if (line.trigger == Trigger::level) mmio_write32(base_ + kSetPendingNumber, line.gsi);
+    if (line.trigger == Trigger::level && delivery_.messages) repeat_level(base_, line.gsi);
 }
 
 void Aplic::mask(std::uint32_t source) const noexcept {

@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include <ringside/arch/io.hpp>
+
 #include "arch/interrupts.hpp"
 
 namespace arch {
@@ -26,13 +28,21 @@ public:
     void mask(std::uint32_t source) const noexcept;
     /// Direct delivery: reading says which source it is.
     [[nodiscard]] std::uintptr_t claim_register() const noexcept;
-    /// Messages: writing a source's number sends another one if its line is still raised.
-    [[nodiscard]] std::uintptr_t again_register() const noexcept;
+    [[nodiscard]] std::uintptr_t registers() const noexcept { return base_; }
 
 private:
     std::uintptr_t base_ = 0;
     Delivery delivery_;
     std::uint32_t sources_ = 0;
 };
+
+/// A message tells that a line has been raised, not that it still is; this sends another one if so (AIA, 4.9.2). General registers only: the
+/// handler calls it.
+inline void repeat_level(std::uintptr_t aplic, std::uint32_t source) noexcept {
+    constexpr std::uint64_t kInputs = 0x1d00, kSetPendingNumber = 0x1cdc;
+    // Writing the number would do: it counts only while the line is raised. QEMU's (before 9.1) takes it at any time.
+    const std::uint32_t inputs = mmio_read32(aplic + kInputs + std::uintptr_t{source / 32} * 4);
+    if ((inputs >> source % 32 & 1) != 0) mmio_write32(aplic + kSetPendingNumber, source);
+}
 
 } // namespace arch

@@ -2,6 +2,7 @@
 #include <ringside/arch/io.hpp>
 
 #include "arch/kernel_hooks.hpp"
+#include "arch/riscv64/aplic.hpp"
 #include "arch/riscv64/csr.hpp"
 #include "arch/riscv64/interrupt_path.hpp"
 
@@ -30,8 +31,7 @@ void imsic_interrupt() noexcept {
     const std::uint64_t identity = take_csr<kStopei>() >> 16;
     if (identity == 0 || identity >= InterruptPath::kMostVectors) return;
     kernel_interrupt(static_cast<std::uint32_t>(identity));
-    // A message tells that a line has been raised, not that it still is: the APLIC sends another one if so (AIA, 4.9.2).
-    if (const std::uint32_t source = interrupt_path.level_source_of[identity]) mmio_write32(interrupt_path.again, source);
+    if (const std::uint32_t source = interrupt_path.level_source_of[identity]) repeat_level(interrupt_path.aplic, source);
 }
 
 } // namespace

@@ -15,7 +15,7 @@ struct InterruptPath {
     Source source = Source::none;
     std::uint32_t timer_vector = 0;
     std::uintptr_t claim = 0; ///< plic, aplic: where to ask which source it is
-    std::uintptr_t again = 0; ///< imsic: where the APLIC is told to look at a line once more
+    std::uintptr_t aplic = 0; ///< imsic: the APLIC's registers; 0 without one
     /// plic, aplic.
     std::array<std::uint8_t, kMostSources> vector_of{};
     /// imsic, whose identities are vectors: the APLIC's source if it is a level-triggered one, else 0.

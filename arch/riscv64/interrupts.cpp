@@ -50,7 +50,7 @@ const char* start_chips(const Hardware& hardware, const Processor& self, MapRegi
         const Aplic::Delivery delivery{as_messages ? message_index(hardware, self) : self.aplic_index, as_messages};
         if (const char* missing = aplic.start(*lines, delivery, map)) return missing;
         if (as_messages) {
-            interrupt_path.again = aplic.again_register();
+            interrupt_path.aplic = aplic.registers();
         } else {
             interrupt_path.source = Source::aplic;
             interrupt_path.claim = aplic.claim_register();
