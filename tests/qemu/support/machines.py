@@ -31,7 +31,10 @@ def image(name):
 
 
 def make(configuration, elf, **options):
-    options = {"memory": 256, "smp": 2, **CONFIGURATIONS[configuration], **options}
+    """Of a name above, or of a processor and a machine of toolchain/ringside/platforms.py: "riscv64.virt-aia"."""
+    processor, _, machine = configuration.rpartition(".")
+    differs = {"arch": processor, "machine": machine} if processor else CONFIGURATIONS[configuration]
+    options = {"memory": 256, "smp": 2, **differs, **options}
     return Machine(image=elf, **options)
 
 
