@@ -25,7 +25,8 @@ Result<> Virtqueue::create(Platform& platform, DmaDomain& domain, std::uint16_t 
     // A split ring's size is a power of two (VIRTIO 1.4, 2.7), a packed one's any; a smaller one than offered may be written.
     auto size = static_cast<std::uint16_t>(packed ? cap : std::bit_floor(cap));
     if (layout == QueueLayout::contiguous_whole) {
-        if (!std::has_single_bit(offered) && !mutant(800)) return fail(Error::queue_size_invalid);
+        // (Not by counting bits, for which some processors need a library.)
+        if ((offered & (offered - 1)) != 0 && !mutant(800)) return fail(Error::queue_size_invalid);
         size = static_cast<std::uint16_t>(offered);
     }
     const SplitLayout split_areas = split_layout(size, layout == QueueLayout::free ? kRingLine : kLegacyAlignment);

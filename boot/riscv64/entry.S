@@ -105,6 +105,8 @@ start:
     sd s2, (t0)
 
     la sp, ringside_boot_stack_top
+    li gp, 0                            // nobody uses it, nor tp: what the firmware left there would only puzzle in a report
+    li tp, 0
     mv a0, s0
     mv a1, s1
     li s0, 0                            // end of the backtrace
