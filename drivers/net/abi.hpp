@@ -86,8 +86,8 @@ inline constexpr std::uint16_t kLeastMtu = 68; // VIRTIO 1.4, 5.1.4.1
 } // namespace net_config
 
 /// What stands in front of every frame, both ways (VIRTIO 1.4, 5.1.6). 12 bytes for every device that negotiated VERSION_1 and none
-/// of HASH_REPORT, UDP_TUNNEL_GSO, OUT_NET_HEADER and IPSEC, which is all that this driver does (NET-019, NET-068). The 10-byte form
-/// without num_buffers is the legacy interface's.
+/// of HASH_REPORT, UDP_TUNNEL_GSO, OUT_NET_HEADER and IPSEC, which is all that this driver does (NET-019, NET-068). On a legacy
+/// device without MRG_RXBUF it ends before num_buffers: 10 bytes.
 struct NetHeader {
     std::uint8_t flags = 0;
     std::uint8_t gso_type = 0;

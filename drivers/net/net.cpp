@@ -92,6 +92,10 @@ Result<> NetDevice::bring_up() noexcept {
     mergeable_ = features.has(NetFeature::mrg_rxbuf);
     checksum_out_ = features.has(NetFeature::csum);
     checksum_in_ = features.has(NetFeature::guest_csum);
+    const bool legacy = transport_->legacy();
+    header_missing_ = legacy && !mergeable_ ? std::uint8_t{sizeof(NetHeader::buffer_count)} : std::uint8_t{0};
+    header_apart_ = legacy && !features.has(RingFeature::any_layout); // NET-146
+    framed_otherwise_ = header_missing_ != 0 || header_apart_;
     link_up_ = true; // NET-005
     speed_ = {};
     full_duplex_ = {};
@@ -100,7 +104,7 @@ Result<> NetDevice::bring_up() noexcept {
     device_.connect_interrupts(2);
     QueueOptions receive_options;
     receive_options.maximum_size = options_.receive_queue;
-    receive_options.fixed = true;
+    receive_options.fixed = !header_apart_; // else a buffer is a chain of two
     if (const Result<> done = device_.add_queue(kReceiveQueue, receive_, receive_options); !done) return done;
     QueueOptions transmit_options;
     transmit_options.maximum_size = options_.transmit_queue;

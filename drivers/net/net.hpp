@@ -208,6 +208,8 @@ private:
     [[nodiscard]] Result<> create_receive() noexcept;
     void release_receive() noexcept;
     static void receive_complete(Request& request) noexcept;
+    static void receive_complete_short(Request& request) noexcept;
+    [[nodiscard]] Segment receive_segment(const ReceiveSlot& slot) const noexcept;
     void received(ReceiveSlot& slot) noexcept;
     void first_of_many(ReceiveSlot& slot, std::uint32_t count) noexcept;
     void next_buffer(ReceiveSlot& slot) noexcept;
@@ -235,6 +237,7 @@ private:
                                                                                             : Error::none; // NET-047
     }
     [[nodiscard, gnu::noinline]] Result<> transmit_otherwise(const NetTransmit& frame) noexcept;
+    [[nodiscard, gnu::noinline, gnu::cold]] Result<> send_copy_otherwise(TransmitSlot& slot, std::size_t length) noexcept;
     [[gnu::noinline, gnu::cold]] static void transmit_ended(TransmitSlot& slot) noexcept;
     [[nodiscard]] TransmitSlot* take(FreeList& list) noexcept;
     void put(TransmitSlot& slot) noexcept;
@@ -250,6 +253,7 @@ private:
         counters_.transmitted_bytes += length;
         transmit_.count_bytes(length);
     }
+    [[nodiscard]] std::uint32_t header_bytes() const noexcept { return sizeof(NetHeader) - header_missing_; }
     [[nodiscard]] static NetHeader header_for(const std::optional<ChecksumRequest>& checksum) noexcept;
     void reclaim_if_short() noexcept;
     unsigned reclaim() noexcept;
@@ -300,7 +304,11 @@ private:
     bool link_up_ = false;
     bool announced_up_ = false; // what the client knows
     bool mergeable_ = false;
-    bool fixed_transmit_ = false; // slot = descriptor = indirect table
+    // A legacy device's framing (VIRTIO 1.4, 5.1.6.1, 5.1.7): a header without its last field, or in a descriptor of its own.
+    std::uint8_t header_missing_ = 0; // bytes that its header is shorter than NetHeader: 0 or 2
+    bool header_apart_ = false;
+    bool framed_otherwise_ = false; // either of the two
+    bool fixed_transmit_ = false;   // slot = descriptor = indirect table
     bool checksum_out_ = false;
     bool checksum_in_ = false;
     bool polling_ = false;

@@ -1,5 +1,7 @@
 // Receiving: buffers come back from the device, are checked, put together where a frame spans several, and lent to the client.
 // Every word of the device's header is read once, and nothing in it is believed beyond what is checked here.
+#include <array>
+
 #include "drivers/net/net.hpp"
 #include "libvirtio/memory.hpp"
 
@@ -12,12 +14,24 @@ inline void NetDevice::post(ReceiveSlot& slot) noexcept {
 }
 
 void NetDevice::post_otherwise(ReceiveSlot& slot) noexcept {
+    if (header_apart_) {
+        const Segment all = receive_segment(slot);
+        const std::array parts{Segment{all.address, header_bytes()}, Segment{all.address + header_bytes(), all.length - header_bytes()}};
+        static_cast<void>(receive_.add({}, parts, slot));
+        return;
+    }
     static_cast<void>(receive_.add_fixed(static_cast<std::uint16_t>(slot.index), slot));
+}
+
+// A shorter header ends where the longer one does: frames stand in the same place.
+Segment NetDevice::receive_segment(const ReceiveSlot& slot) const noexcept {
+    const Segment all = pool_.segment(slot);
+    return {all.address + header_missing_, all.length - header_missing_};
 }
 
 Result<> NetDevice::create_receive() noexcept {
     constexpr std::uint32_t kPage = 4096 - ReceivePool::kOffset;
-    const std::uint32_t queue_size = receive_.size();
+    const std::uint32_t queue_size = header_apart_ ? receive_.size() / 2u : receive_.size();
     longest_frame_ = std::uint32_t{mtu_} + kEthernetHeader + kVlanTag;
     // NET-066, NET-008: room for the header and a frame of the MTU, and never less than standard Ethernet's.
     const std::uint32_t whole =
@@ -37,8 +51,8 @@ Result<> NetDevice::create_receive() noexcept {
     for (std::uint32_t i = 0; i < pool_.count() && i < queue_size; ++i) {
         ReceiveSlot& slot = pool_[i];
         slot.owner = this;
-        slot.complete = &NetDevice::receive_complete;
-        receive_.fix_writable(static_cast<std::uint16_t>(i), pool_.segment(slot));
+        slot.complete = header_missing_ != 0 ? &NetDevice::receive_complete_short : &NetDevice::receive_complete;
+        if (!header_apart_) receive_.fix_writable(static_cast<std::uint16_t>(i), receive_segment(slot));
         if (!slot.lent) post(slot);
     }
     receive_.publish(); // announced by run()
@@ -137,6 +151,18 @@ void NetDevice::drop_all(std::span<const NetPiece> pieces, std::uint64_t& reason
 
 void NetDevice::receive_complete(Request& request) noexcept {
     auto& slot = static_cast<ReceiveSlot&>(request);
+    slot.owner->received(slot);
+}
+
+// The header is moved to where others begin; from there on nobody need know.
+void NetDevice::receive_complete_short(Request& request) noexcept {
+    auto& slot = static_cast<ReceiveSlot&>(request);
+    const std::uint32_t missing = slot.owner->header_missing_;
+    for (std::uint32_t at = 0; at < slot.owner->header_bytes(); at += sizeof(Le16)) {
+        const std::uint16_t word = load_once(*reinterpret_cast<const Le16*>(slot.data + missing + at));
+        reinterpret_cast<Le16*>(slot.data + at)->store(word);
+    }
+    slot.length += missing;
     slot.owner->received(slot);
 }
 

@@ -2,6 +2,8 @@
 // do not interrupt; they are collected by the next activity, by a tick while a caller's memory is out, or by the one interrupt that
 // when_room() asks for.
 
+#include <array>
+
 #include "drivers/net/net.hpp"
 #include "libvirtio/bytes.hpp"
 #include "libvirtio/memory.hpp"
@@ -89,7 +91,7 @@ Result<> NetDevice::create_transmit() noexcept {
         put(slot);
     }
     frames_lent_ = 0;
-    quick_frames_ = fixed_transmit_ && domain_->direct() ? slot_count_ / 2u : 0;
+    quick_frames_ = fixed_transmit_ && domain_->direct() && !framed_otherwise_ ? slot_count_ / 2u : 0;
     quiet_for_ = 0;
     room_wanted_ = false;
     return {};
@@ -148,10 +150,24 @@ Result<> NetDevice::transmit(std::span<const std::byte> frame, std::optional<Che
     slot->lent = false;
     slot->mapped = 0;
     const Segment segment = copies_.segment(offset, static_cast<std::uint32_t>(sizeof(header) + frame.size()));
-    const Result<> sent = send(*slot, segment, frame.size());
+    const Result<> sent = framed_otherwise_ ? send_copy_otherwise(*slot, frame.size()) : send(*slot, segment, frame.size());
     if (!sent) [[unlikely]]
         put(*slot);
     return sent;
+}
+
+// The header and the frame that stand in the slot's copy, as a legacy device wants them.
+Result<> NetDevice::send_copy_otherwise(TransmitSlot& slot, std::size_t length) noexcept {
+    const std::size_t offset = std::size_t{copy_stride_} * slot.index;
+    if (header_missing_ != 0) { // what is left of it ends where the frame begins
+        NetHeader header;
+        copy_bytes(&header, copies_.data + offset, sizeof header);
+        copy_bytes(copies_.data + offset + header_missing_, &header, header_bytes());
+    }
+    const Segment all = copies_.segment(offset + header_missing_, static_cast<std::uint32_t>(header_bytes() + length));
+    if (!header_apart_) return send(slot, all, length);
+    const std::array parts{Segment{all.address, header_bytes()}, Segment{all.address + header_bytes(), all.length - header_bytes()}};
+    return send_many(slot, parts, length);
 }
 
 Result<> NetDevice::transmit(const NetTransmit& frame) noexcept {
@@ -204,11 +220,11 @@ Result<> NetDevice::transmit_otherwise(const NetTransmit& frame) noexcept {
     slot->lent = true;
     const NetHeader header = header_for(frame.checksum);
     std::span<const std::byte> first = frame.fragments[0];
-    const bool in_front = frame.headroom >= sizeof(NetHeader);
+    const bool in_front = frame.headroom >= sizeof(NetHeader) && !header_apart_;
     if (in_front) {
         // The headroom is lent with the frame: the header stands in front of the payload, in one descriptor.
-        first = {first.data() - sizeof(NetHeader), first.size() + sizeof(NetHeader)};
-        copy_bytes(const_cast<std::byte*>(first.data()), &header, sizeof(header));
+        first = {first.data() - header_bytes(), first.size() + header_bytes()};
+        copy_bytes(const_cast<std::byte*>(first.data()), &header, header_bytes());
     }
     Result<> sent;
     if (in_front && frame.fragments.size() == 1 && domain_->direct()) [[likely]] {
@@ -233,7 +249,7 @@ Result<> NetDevice::send_fragments(TransmitSlot& slot, const NetTransmit& frame,
     if (first.size() == frame.fragments[0].size()) { // the header is not in front
         const std::size_t offset = kHeaderStride * slot.index;
         copy_bytes(headers_.data + offset, &header, sizeof(header));
-        segments[used++] = headers_.segment(offset, sizeof(header));
+        segments[used++] = headers_.segment(offset, header_bytes());
     }
     Result<> done = map_fragment(slot, first, segments, used);
     for (std::size_t i = 1; done && i < frame.fragments.size(); ++i) done = map_fragment(slot, frame.fragments[i], segments, used);

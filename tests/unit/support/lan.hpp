@@ -79,8 +79,9 @@ struct Received {
 };
 
 struct Lan {
-    explicit Lan(FeatureSet features = usual(), Bytes configuration = config(), std::uint16_t rx = 64, std::uint16_t tx = 64)
-        : device({.type = 1, .features = features, .config = std::move(configuration), .queue_sizes = {rx, tx}}) {
+    explicit Lan(FeatureSet features = usual(), Bytes configuration = config(), std::uint16_t rx = 64, std::uint16_t tx = 64,
+                 virtio::QueueLayout layout = virtio::QueueLayout::free)
+        : device({.type = 1, .features = features, .config = std::move(configuration), .queue_sizes = {rx, tx}, .layout = layout}) {
         options.client = {this, &on_received, &on_transmitted, &on_link};
         device.firewall = &platform.firewall;
     }
@@ -124,15 +125,16 @@ struct Lan {
     bool deliver(const Bytes& payload, Header header = {}, bool set_count = true) {
         std::vector<fake::Chain> chains;
         std::size_t room = 0;
-        while (room < payload.size() + 12) {
+        while (room < payload.size() + header_bytes) {
             auto chain = device.take(kRx);
             if (!chain) return false;
+            if (apart) CHECK((chain->writable.size() >= 2 && chain->writable[0].length == header_bytes)); // NET-146
             room += chain->writable_bytes();
             chains.push_back(*chain);
         }
         if (set_count) header.buffers = static_cast<std::uint16_t>(chains.size());
         const auto wire = header.wire();
-        Bytes all(wire.begin(), wire.end());
+        Bytes all(wire.begin(), wire.begin() + header_bytes);
         all.insert(all.end(), payload.begin(), payload.end());
         std::vector<std::pair<std::uint32_t, std::uint32_t>> used;
         std::size_t done = 0;
@@ -158,10 +160,11 @@ struct Lan {
         while (auto chain = device.take(kTx)) {
             Sent sent{{}, {}, *chain};
             CHECK(chain->writable.empty());
-            REQUIRE(chain->readable_bytes() >= 12);
-            chain->read(0, sent.header.data(), 12);
-            sent.frame.resize(chain->readable_bytes() - 12);
-            chain->read(12, sent.frame.data(), sent.frame.size());
+            REQUIRE(chain->readable_bytes() >= header_bytes);
+            if (apart) CHECK((chain->readable.size() >= 2 && chain->readable[0].length == header_bytes)); // NET-146
+            chain->read(0, sent.header.data(), header_bytes);
+            sent.frame.resize(chain->readable_bytes() - header_bytes);
+            chain->read(header_bytes, sent.frame.data(), sent.frame.size());
             all.push_back(sent);
             if (complete) device.use(kTx, *chain, 0);
         }
@@ -198,6 +201,8 @@ struct Lan {
     std::function<void()> in_received, in_transmitted;
     unsigned link_events = 0;
     bool hold = false;
+    std::uint32_t header_bytes = 12; // a legacy device's is shorter without MRG_RXBUF
+    bool apart = false;              // it wants the header in a descriptor of its own
 };
 
 inline void random_bytes(std::span<std::uint8_t> out) noexcept {
