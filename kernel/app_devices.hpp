@@ -9,8 +9,8 @@ class Disk;
 
 namespace kernel {
 
-/// The caller keeps the disk alive until it has removed it. Listed in the order of adding.
-void add_disk(ringside::Disk& disk);
+/// The caller keeps the disk alive until it has removed it. Listed before `next`, or as the last.
+void add_disk(ringside::Disk& disk, ringside::Disk* next = nullptr);
 void remove_disk(ringside::Disk& disk);
 
 } // namespace kernel

@@ -9,7 +9,7 @@ constinit List<ringside::Disk> all_disks;
 
 } // namespace
 
-void add_disk(ringside::Disk& disk) { all_disks.push_back(disk); }
+void add_disk(ringside::Disk& disk, ringside::Disk* next) { all_disks.insert(disk, next); }
 void remove_disk(ringside::Disk& disk) { List<ringside::Disk>::unlink(disk); }
 
 } // namespace kernel

@@ -30,7 +30,10 @@ void PciBus::look(PciPlatform& platform, const PciAddress& address, const PciLis
 
 Result<> PciBus::scan(PciPlatform& platform, const Range& range, const PciListener& listener) noexcept {
     overflow_ = false;
-    for (Known& known : std::span{known_}.first(known_count_)) known.seen = false;
+    const auto in_range = [&](const PciAddress& address) {
+        return address.segment == range.segment && range.first_bus <= address.bus && address.bus <= range.last_bus;
+    };
+    for (Known& known : std::span{known_}.first(known_count_)) known.seen = !in_range(known.address); // others are not asked about
 
     // Buses still to be visited, as bits: a bridge that points back (or at itself) adds nothing.
     std::array<std::uint64_t, 4> wanted{};
@@ -74,6 +77,15 @@ Result<> PciBus::scan(PciPlatform& platform, const Range& range, const PciListen
     }
     if (overflow_) return fail(Error::out_of_memory);
     return {};
+}
+
+void PciBus::forget(const PciAddress& address) noexcept {
+    for (std::size_t i = 0; i < known_count_;) {
+        if (known_[i].address == address)
+            known_[i] = known_[--known_count_];
+        else
+            ++i;
+    }
 }
 
 } // namespace virtio

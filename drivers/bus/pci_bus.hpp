@@ -35,6 +35,8 @@ public:
 
     /// Errors: out_of_memory when there are more than kMostFunctions; those found are reported all the same.
     Result<> scan(PciPlatform& platform, const Range& range, const PciListener& listener) noexcept;
+    /// The function is about to go, or has been replaced: what is found there next is reported as added. Nobody is told of the removal.
+    void forget(const PciAddress& address) noexcept;
     [[nodiscard]] std::size_t function_count() const noexcept { return known_count_; }
 
 private:

@@ -26,6 +26,7 @@ inline constexpr std::uint16_t kPrefetchableBaseHigh = 0x28, kPrefetchableLimitH
 // The PCI Express capability.
 inline constexpr std::uint8_t kExpress = 0x10;
 inline constexpr std::uint16_t kExpressFlags = 0x02, kSlotCapabilities = 0x14, kSlotControl = 0x18, kSlotStatus = 0x1a;
+inline constexpr std::uint16_t kExpressBytes = 0x1c;       // as far as the slot's registers
 inline constexpr std::uint32_t kSlotImplemented = 1u << 8; // of the flags
 inline constexpr std::uint32_t kSlotHotPlug = 1u << 6;     // of the slot's capabilities
 

@@ -79,7 +79,7 @@ virtio::Result<> BalloonService::stop() {
     while (record_.size() != 0 && take_back(kBalloonBatch)) {
     }
     auto stopped = device_.stop();
-    if (!stopped) return stopped; // a device that may still be at work keeps what it has
+    if (!stopped && stopped.error() != Error::device_gone) return stopped; // a device that may still be at work keeps what it has
     // It is reset and has no balloon any more.
     while (const std::size_t count = record_.pop(numbers_)) {
         for (std::size_t i = 0; i < count; ++i) free_pages(address_of(numbers_[i]), 1);
@@ -87,6 +87,12 @@ virtio::Result<> BalloonService::stop() {
     }
     while (void* page = record_.take_any_storage()) free_pages(page, 1);
     return {};
+}
+
+virtio::Result<> BalloonService::remove() {
+    const auto stopped = stop();
+    static_cast<void>(device_.remove());
+    return stopped;
 }
 
 BalloonStatus BalloonService::status() const noexcept {

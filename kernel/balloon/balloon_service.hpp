@@ -40,6 +40,8 @@ public:
     virtio::Result<> start(virtio::Platform& platform, virtio::Transport& transport);
     /// Takes all pages back, as far as the host answers within a few seconds, then ends the device.
     virtio::Result<> stop();
+    /// The device has gone, or is about to: stop(), and start() takes the next one.
+    virtio::Result<> remove();
 
     [[nodiscard]] BalloonStatus status() const noexcept;
     [[nodiscard]] virtio::BalloonDevice& device() noexcept { return device_; }

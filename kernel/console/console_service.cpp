@@ -101,6 +101,12 @@ virtio::Result<> ConsoleService::stop() {
     return device_.stop();
 }
 
+virtio::Result<> ConsoleService::remove() {
+    const auto stopped = stop();
+    static_cast<void>(device_.remove());
+    return stopped;
+}
+
 void ConsoleService::serve() {
     while (!stopping_) {
         (void)device_.device().wait(kNever);

@@ -88,6 +88,8 @@ public:
     virtio::Result<> start(virtio::Platform& platform, virtio::Transport& transport);
     /// Ends the task and the device; everybody who waits for a port hears of it.
     virtio::Result<> stop();
+    /// The device has gone, or is about to: stop(), and start() takes the next one.
+    virtio::Result<> remove();
 
     [[nodiscard]] virtio::ConsoleDevice& device() noexcept { return device_; }
     /// The channel of that name, or null.

@@ -31,11 +31,14 @@ virtio::Result<> BlockDisk::start(virtio::Platform& platform, virtio::Transport&
     const std::string_view id = device_.id();
     interrupts_ = device_.device().interrupt_mode() != virtio::InterruptMode::polled;
     std::memcpy(model_, id.data(), id.size());
-    const auto task = spawn(name_, [](void* disk) { static_cast<BlockDisk*>(disk)->serve(); }, this, 16 * 1024);
+    model_[id.size()] = '\0';
+    stopping_ = false;
+    const auto task = spawn(name_, [](void* disk) { static_cast<BlockDisk*>(disk)->serve(); }, this, 16 * 1024, TaskLifetime::joinable);
     if (!task) {
         static_cast<void>(device_.stop());
         return virtio::fail(task.error());
     }
+    task_ = *task;
     return {};
 }
 
@@ -47,6 +50,26 @@ virtio::Result<> BlockDisk::stop() {
     wake_hint();
     replaced_.wake_all();
     return flushed ? stopped : flushed;
+}
+
+virtio::Result<> BlockDisk::remove() {
+    const auto removed = device_.remove();
+    if (!removed && removed.error() == virtio::Error::busy) return removed;
+    stopping_ = true;
+    device_.device().event().mark(virtio::Device::kAllQueues); // whoever sleeps on it looks at its own request
+    wake_hint();
+    wake_everybody();
+    replaced_.wake_all();
+    if (task_ != nullptr) join(*task_);
+    task_ = nullptr;
+    return removed;
+}
+
+/// Requests may have ended without a call: when they were abandoned, or with the device.
+void BlockDisk::wake_everybody() {
+    for (Waiter* waiter = waiters_.front(); waiter != nullptr; waiter = List<Waiter>::next(*waiter)) waiter->done.wake_all();
+    room_.wake_all();
+    if (served_.has_waiters()) served_.wake_all();
 }
 
 /// The device's task.
@@ -97,14 +120,13 @@ void BlockDisk::poll() {
 }
 
 void BlockDisk::recover() {
+    if (stopping_) return; // the device has gone: there is nothing to heal
     const auto healed = device_.recover();
     if (!healed) log(LogLevel::error, "%s: reset failed: %s", name_, virtio::message(healed.error()));
     interrupts_ = device_.device().interrupt_mode() != virtio::InterruptMode::polled;
     device_.device().event().mark(virtio::Device::queue_bit(0)); // whoever serves the device looks at its own request
     wake_hint();
-    // A request that was abandoned completes without a call.
-    for (Waiter* waiter = waiters_.front(); waiter != nullptr; waiter = List<Waiter>::next(*waiter)) waiter->done.wake_all();
-    room_.wake_all();
+    wake_everybody();
 }
 
 /// A task that waits for its own request serves the device meanwhile, one task at a time: without a switch to the device's own task and
@@ -233,6 +255,7 @@ virtio::Result<> BlockDisk::in_blocks(std::uint64_t sector, std::span<Byte> byte
     const std::uint32_t block = device_.limits().block_size;
     const std::uint64_t unit = block / ringside::kSectorBytes;
     const std::uint64_t count = bytes.size() / ringside::kSectorBytes;
+    if (!device_.device().started()) return virtio::fail(virtio::Error::device_gone);
     if (sector > sectors() || count > sectors() - sector) return virtio::fail(virtio::Error::out_of_range);
     const std::unique_ptr<std::byte[]> memory(new (std::nothrow) std::byte[block]);
     if (memory == nullptr) return virtio::fail(virtio::Error::out_of_memory);

@@ -1,7 +1,7 @@
 // A disk of the machine: a virtio block device, the task that serves it, and the ringside::Disk that programs see. Any number of
 // tasks may use it at once; each sleeps until its own request is done. A request that the device does not answer within kPatienceNs
 // (and a little more, so that a machine that stood still does not expire everything) costs a reset of the device and ends with an
-// error. Owned by the device manager, never freed.
+// error. Owned by the device manager, never freed: after remove() it waits for the next device.
 //
 //     auto* disk = new BlockDisk("disk0");
 //     auto started = disk->start(platform, transport);
@@ -29,6 +29,9 @@ public:
     virtio::Result<> start(virtio::Platform& platform, virtio::Transport& transport);
     /// Before the machine goes: what was written is durable, and the device is reset.
     virtio::Result<> stop();
+    /// The device has gone, or is about to: requests end with `device_gone`, and so does whatever is asked until the next start(). Returns
+    /// when the task has ended. Errors: busy, to be asked again; others are for information.
+    virtio::Result<> remove();
 
     const char* name() const override { return name_; }
     const char* model() const override { return model_; }
@@ -72,6 +75,7 @@ private:
     template<class Byte, class Use, class UsePart>
     virtio::Result<> in_blocks(std::uint64_t sector, std::span<Byte> bytes, Use use, UsePart use_part);
     void recover();
+    void wake_everybody();
     void serve();
 
     virtio::BlockDevice device_;
@@ -79,7 +83,8 @@ private:
     WaitQueue room_;
     WaitQueue served_;   // tasks in wait() while another one serves
     WaitQueue replaced_; // the device's own task, while another one serves
-    Mutex write_mutex_;  // where blocks are larger than sectors
+    Task* task_ = nullptr;
+    Mutex write_mutex_; // where blocks are larger than sectors
     Room room_waiter_;
     OnIdle unsent_; // a notification is due
     OnIdle resume_; // the device's own task may go on

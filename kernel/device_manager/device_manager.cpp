@@ -9,22 +9,20 @@
 #include "drivers/bus/mmio_slot.hpp"
 #include "drivers/bus/pci_bus.hpp"
 #include "drivers/entropy/entropy.hpp"
-#include "kernel/app_devices.hpp"
-#include "kernel/balloon/balloon_service.hpp"
 #include "kernel/console/console_service.hpp"
 #include "kernel/device_manager/block_disk.hpp"
 #include "kernel/device_manager/device_text.hpp"
+#include "kernel/device_manager/front_ends.hpp"
+#include "kernel/device_manager/hot_plug.hpp"
 #include "kernel/device_manager/mmio_line.hpp"
-#include "kernel/device_manager/net_link.hpp"
 #include "kernel/device_manager/pci_space.hpp"
 #include "kernel/device_manager/platform.hpp"
+#include "kernel/device_manager/plugging.hpp"
 #include "kernel/device_manager/transport_choice.hpp"
-#include "kernel/entropy/entropy.hpp"
 #include "kernel/firmware/command_line.hpp"
 #include "kernel/firmware/hardware.hpp"
 #include "kernel/log/log.hpp"
 #include "kernel/memory/address_space.hpp"
-#include "kernel/network/link.hpp"
 #include "kernel/power/power.hpp"
 #include "kernel/task/task.hpp"
 #include "kernel/time/clock.hpp"
@@ -32,25 +30,7 @@
 namespace kernel {
 namespace {
 
-constexpr std::uint64_t kEntropyPatienceNs = 100'000'000;
 constexpr std::uint64_t kDrainNs = 2'000'000'000;
-
-/// A few things of one kind, in the order of their discovery.
-template<class T, std::size_t kMost> struct Few {
-    std::array<T*, kMost> items{};
-    std::size_t count = 0;
-
-    [[nodiscard]] bool full() const noexcept { return count == kMost; }
-    void add(T* item) noexcept { items[count++] = item; }
-    [[nodiscard]] std::span<T* const> span() const noexcept { return std::span(items).first(count); }
-};
-
-class VirtioEntropy final : public EntropySource {
-public:
-    virtio::EntropyDevice device;
-    const char* name() const override { return "virtio"; }
-    virtio::Result<std::size_t> read(std::span<std::byte> into) override { return device.read(into, kEntropyPatienceNs); }
-};
 
 DeviceKind kind_of(std::uint32_t type) noexcept {
     switch (type) {
@@ -85,10 +65,10 @@ public:
         choice_ = transport_choice();
         PciConfig& config = device_platform().config();
         for (const PciHost& range : config.ranges()) {
-            const virtio::PciListener listener{.added = &DeviceManager::on_function, .removed = nullptr, .context = this};
-            const auto scanned = bus_.scan(device_platform(), {range.segment, range.first_bus, range.last_bus}, listener);
+            const auto scanned = bus_.scan(device_platform(), {range.segment, range.first_bus, range.last_bus}, listener_);
             if (!scanned) log(LogLevel::warning, "pci: more functions than can be looked after");
         }
+        hot_plug.find(device_platform(), space_);
         for (const MmioDevice& slot : mmio_devices()) on_slot(slot);
         for (const CommandLineWord& word : command_line())
             if (word.key == "virtio_mmio.device") on_word(word.value);
@@ -98,19 +78,62 @@ public:
         // Random numbers before the first TCP connection; disks and the console before whatever may take its time.
         for (const DeviceKind kind : {DeviceKind::entropy, DeviceKind::block, DeviceKind::console, DeviceKind::net, DeviceKind::balloon})
             for (DeviceEntry* entry = entries.front(); entry != nullptr; entry = List<DeviceEntry>::next(*entry))
-                if (entry->kind_ == kind && entry->error_ == virtio::Error::none) start(*entry);
+                if (entry->kind_ == kind && entry->error_ == virtio::Error::none && !entry->driven_) front_ends.start(*entry);
     }
 
+    // --- hot-plug (plugging.hpp) ---
+
+    void let_go_of(const virtio::PciAddress& slot, Leaving how) {
+        for (DeviceEntry* entry = entries.front(); entry != nullptr;) {
+            DeviceEntry* const next = List<DeviceEntry>::next(*entry);
+            virtio::PciAddress at = entry->address_;
+            at.function = slot.function;
+            if (entry->is_pci_ && at == slot) {
+                front_ends.remove(*entry, how);
+                entries.remove(*entry);
+                delete entry;
+            }
+            entry = next;
+        }
+        for (std::uint8_t function = 0; function < 8; ++function) {
+            const virtio::PciAddress each{slot.segment, slot.bus, slot.device, function};
+            bus_.forget(each);
+            space_.release(each);
+        }
+    }
+
+    void look_for_devices() {
+        arriving_ = true;
+        for (const PciHost& range : device_platform().config().ranges())
+            static_cast<void>(bus_.scan(device_platform(), {range.segment, range.first_bus, range.last_bus}, listener_));
+        start_all();
+    }
+
+    HotPlug hot_plug;
+
     List<DeviceEntry> entries;
-    Few<BlockDisk, 64> disks;
-    Few<NetLink, 8> links;
-    Few<ConsoleService, 8> consoles;
-    Few<virtio::EntropyDevice, 4> entropy;
-    BalloonService* balloon = nullptr;
+    FrontEnds front_ends;
 
 private:
     static void on_function(void* context, const virtio::PciFunction& function) noexcept {
-        static_cast<DeviceManager*>(context)->found(function);
+        auto& manager = *static_cast<DeviceManager*>(context);
+        if ((function.header_type() & 0x7f) == 1) return manager.arriving_ ? void() : manager.hot_plug.consider(function);
+        if (manager.arriving_ && !manager.has_place(function)) return;
+        manager.found(function);
+    }
+
+    static void on_removal(void* context, const virtio::PciAddress& address) noexcept {
+        static_cast<DeviceManager*>(context)->let_go_of({address.segment, address.bus, address.device, 0}, Leaving::gone);
+    }
+
+    /// Nobody has given a function that came later its addresses. Those that we would not drive stay without.
+    bool has_place(const virtio::PciFunction& function) {
+        if (!virtio::virtio_type(function)) return false;
+        const auto placed = space_.add(device_platform(), function.address());
+        if (!placed)
+            log(LogLevel::warning, "pci %02x:%02x.%u: no addresses for what was plugged in: %s", function.address().bus,
+                function.address().device, static_cast<unsigned>(function.address().function), virtio::message(placed.error()));
+        return placed.has_value();
     }
 
     [[nodiscard]] DeviceEntry* add_entry(const char* where) {
@@ -124,12 +147,7 @@ private:
         return entry;
     }
 
-    void reject(DeviceEntry& entry, virtio::Error error, const char* why) {
-        entry.error_ = error;
-        std::snprintf(entry.problem_, sizeof entry.problem_, "%s", why);
-        const bool known = entry.kind_ != DeviceKind::other;
-        log(LogLevel::warning, "%s: %s%s%s", entry.where_, known ? kernel::name(entry.kind_) : "", known ? ": " : "", entry.problem_);
-    }
+    void reject(DeviceEntry& entry, virtio::Error error, const char* why) { FrontEnds::reject(entry, error, why); }
 
     /// Sets what the registers say; false if nobody can drive it.
     bool identify(DeviceEntry& entry, virtio::Transport& transport) {
@@ -176,6 +194,8 @@ private:
         if (entry == nullptr) return;
         entry->type_ = *type;
         entry->kind_ = kind_of(*type);
+        entry->address_ = function.address();
+        entry->is_pci_ = true;
         auto* seat = new (std::nothrow) PciSeat;
         if (seat == nullptr) return reject(*entry, virtio::Error::out_of_memory, virtio::message(virtio::Error::out_of_memory));
         const auto opened = seat->open(function, choice_);
@@ -184,6 +204,8 @@ private:
             delete seat;
             return;
         }
+        entry->seat_ = seat;
+        entry->free_seat_ = [](void* mine) { delete static_cast<PciSeat*>(mine); };
         if (const virtio::PciCapabilities* capabilities = seat->capabilities()) list_extras(entry->where_, *capabilities);
         identify(*entry, **opened);
     }
@@ -240,97 +262,11 @@ private:
                               connected ? virtio::MmioTransport::Line::connected : virtio::MmioTransport::Line::absent);
     }
 
-    // --- drivers ---
-
-    void start(DeviceEntry& entry) {
-        switch (entry.kind_) {
-        case DeviceKind::entropy: return start_entropy(entry);
-        case DeviceKind::block: return start_block(entry);
-        case DeviceKind::console: return start_console(entry);
-        case DeviceKind::net: return start_net(entry);
-        case DeviceKind::balloon: return start_balloon(entry);
-        case DeviceKind::other: return;
-        }
-    }
-
-    /// `make` gives a new front end; `front_end(made)` is its virtio object, whose Device and feature names the entry shows.
-    template<class T, class FrontEnd> T* start_as(DeviceEntry& entry, T* made, FrontEnd front_end) {
-        if (made == nullptr) {
-            reject(entry, virtio::Error::out_of_memory, virtio::message(virtio::Error::out_of_memory));
-            return nullptr;
-        }
-        auto& driver = front_end(*made);
-        entry.device_ = &driver.device();
-        entry.feature_names_ = driver.feature_names();
-        virtio::Result<> started = virtio::fail(virtio::Error::none);
-        if constexpr (requires { made->start(device_platform(), *entry.transport_); })
-            started = made->start(device_platform(), *entry.transport_);
-        else
-            started = driver.start(device_platform(), *entry.transport_);
-        if (started) {
-            log(LogLevel::info, "%s: %s at %s, %s, interrupts: %s", entry.name_, kernel::name(entry.kind_), entry.where_,
-                entry.transport_->name(), virtio::name(entry.device_->interrupt_mode()));
-            return made;
-        }
-        char text[sizeof entry.problem_];
-        describe_failure(text, started.error(), entry.device_->refusal(), entry.feature_names_);
-        reject(entry, started.error(), text); // the object stays: interrupts may still be on their way to it
-        return nullptr;
-    }
-
-    void too_many(DeviceEntry& entry) { reject(entry, virtio::Error::out_of_memory, "more devices of this kind than can be looked after"); }
-    void set_name(DeviceEntry& entry, const char* stem, std::size_t number) {
-        std::snprintf(entry.name_, sizeof entry.name_, "%s%u", stem, static_cast<unsigned>(number));
-    }
-
-    void start_entropy(DeviceEntry& entry) {
-        if (entropy.full()) return too_many(entry);
-        set_name(entry, "entropy", entropy.count);
-        auto* made = start_as(entry, new (std::nothrow) VirtioEntropy, [](VirtioEntropy& source) -> auto& { return source.device; });
-        if (made == nullptr) return;
-        entropy.add(&made->device);
-        if (entropy.count == 1) register_entropy_source(*made);
-    }
-
-    void start_block(DeviceEntry& entry) {
-        if (disks.full()) return too_many(entry);
-        set_name(entry, "disk", disks.count);
-        auto* made = start_as(entry, new (std::nothrow) BlockDisk(static_cast<unsigned>(disks.count)),
-                              [](BlockDisk& disk) -> auto& { return disk.device(); });
-        if (made == nullptr) return;
-        disks.add(made);
-        add_disk(*made);
-    }
-
-    void start_console(DeviceEntry& entry) {
-        if (consoles.full()) return too_many(entry);
-        set_name(entry, "console", consoles.count);
-        auto* made = start_as(entry, new (std::nothrow) ConsoleService, [](ConsoleService& service) -> auto& { return service.device(); });
-        if (made != nullptr) consoles.add(made);
-    }
-
-    void start_net(DeviceEntry& entry) {
-        if (links.full()) return too_many(entry);
-        set_name(entry, "net", links.count);
-        auto* made = start_as(entry, new (std::nothrow) NetLink(static_cast<unsigned>(links.count)),
-                              [](NetLink& link) -> auto& { return link.device(); });
-        if (made == nullptr) return;
-        links.add(made);
-        if (const auto attached = attach_link(*made); !attached) {
-            static_cast<void>(made->stop());
-            reject(entry, attached.error(), "the network stack did not take it");
-        }
-    }
-
-    void start_balloon(DeviceEntry& entry) {
-        set_name(entry, "balloon", balloon == nullptr ? 0 : 1);
-        if (balloon != nullptr) return too_many(entry);
-        balloon = start_as(entry, new (std::nothrow) BalloonService, [](BalloonService& service) -> auto& { return service.device(); });
-    }
-
     virtio::PciBus bus_;
     PciSpace space_;
-    TransportChoice choice_ = TransportChoice::best;
+    XXX TransportChoice choice_ = TransportChoice::best;
+    virtio::PciListener listener_{.added = &DeviceManager::on_function, .removed = &DeviceManager::on_removal, .context = this};
+    bool arriving_ = false; // functions that are found now were not there at the start
 };
 
 namespace {
@@ -340,6 +276,7 @@ constinit DeviceManager manager;
 void start_devices() {
     manager.find();
     manager.start_all();
+    manager.hot_plug.start();
     // The host's power button ends the machine cleanly whatever the program does.
     const auto watcher = spawn(
         "power-button",
@@ -357,7 +294,8 @@ void stop_devices() {
     static bool stopped = false;
     if (stopped) return;
     stopped = true;
-    for (BlockDisk* disk : manager.disks.span()) {
+    manager.hot_plug.stop();
+    for (BlockDisk* disk : manager.front_ends.disks()) {
         if (!disk->device().device().started()) continue;
         if (const auto done = disk->stop(); !done) log(LogLevel::error, "%s: %s", disk->name(), virtio::message(done.error()));
     }
@@ -367,11 +305,14 @@ void stop_devices() {
         if (entry.running()) static_cast<void>(entry.device()->stop(virtio::Error::closed));
 }
 
+void let_go_of(const virtio::PciAddress& slot, Leaving how) { manager.let_go_of(slot, how); }
+void look_for_devices() { manager.look_for_devices(); }
+
 DeviceList devices() noexcept { return DeviceList(manager.entries.front()); }
-std::span<BlockDisk* const> block_disks() noexcept { return manager.disks.span(); }
-std::span<NetLink* const> net_links() noexcept { return manager.links.span(); }
-std::span<ConsoleService* const> console_services() noexcept { return manager.consoles.span(); }
-std::span<virtio::EntropyDevice* const> entropy_devices() noexcept { return manager.entropy.span(); }
-BalloonService* balloon_service() noexcept { return manager.balloon; }
+std::span<BlockDisk* const> block_disks() noexcept { return manager.front_ends.disks(); }
+std::span<NetLink* const> net_links() noexcept { return manager.front_ends.links(); }
+std::span<ConsoleService* const> console_services() noexcept { return manager.front_ends.consoles(); }
+std::span<virtio::EntropyDevice* const> entropy_devices() noexcept { return manager.front_ends.entropy(); }
+BalloonService* balloon_service() noexcept { return manager.front_ends.balloon(); }
 
 } // namespace kernel

@@ -1,6 +1,7 @@
 // Finds the machine's devices (PCI; MMIO by ACPI, device tree and virtio_mmio.device=), gives each its driver, and keeps the list that people
 // read: what is there, where, with which features, interrupts and counters, and what did not start and why. A device that is unknown
-// or refused is one line in the log and an entry in the list; the rest goes on. Entries and front ends live for ever. Task context.
+// or refused is one line in the log and an entry in the list; the rest goes on. An entry lives as long as its device is there, its front end
+// for ever. Task context.
 //
 //     kernel::start_devices();                                             // by kernel_main, before the program
 //     for (const kernel::DeviceEntry& device : kernel::devices()) std::printf("%s %s\n", device.where(), name(device.kind()));
@@ -12,6 +13,7 @@
 
 #include "kernel/task/list.hpp"
 #include "libvirtio/device.hpp"
+#include "libvirtio/pci.hpp"
 
 namespace virtio {
 class EntropyDevice;
@@ -53,6 +55,7 @@ public:
 
 private:
     friend class DeviceManager;
+    friend class FrontEnds;
 
     DeviceKind kind_ = DeviceKind::other;
     char name_[12] = {};
@@ -63,6 +66,15 @@ private:
     virtio::Transport* transport_ = nullptr;
     virtio::Device* device_ = nullptr;
     std::span<const virtio::FeatureName> feature_names_;
+    bool driven_ = false;     // a front end has the device: the one of this number
+    std::uint8_t number_ = 0; // among those of its kind
+    virtio::PciAddress address_;
+    bool is_pci_ = false;
+    // What goes with the entry, by whoever made it: the transport's object; a front end that did not start.
+    void* seat_ = nullptr;
+    void (*free_seat_)(void*) = nullptr;
+    void* failed_ = nullptr;
+    void (*free_failed_)(void*) = nullptr;
 };
 
 /// For range loops, in the order of discovery.

@@ -18,7 +18,19 @@ virtio::Result<> NetLink::start(virtio::Platform& platform, virtio::Transport& t
     options.copy_slots = 0; // the stack lends all its frames
     options.random = [](std::span<std::uint8_t> out) noexcept { random_bytes(std::as_writable_bytes(out)); };
     options.client = {.context = this, .received = received, .transmitted = transmitted, .link_changed = link_changed};
-    return device_.start(platform, transport, options);
+    if (client_ == nullptr) return device_.start(platform, transport, options);
+    virtio::Result<> started;
+    change_link(*this, [&] { started = device_.start(platform, transport, options); });
+    return started;
+}
+
+virtio::Result<> NetLink::remove() {
+    virtio::Result<> removed;
+    change_link(*this, [&] {
+        removed = device_.remove();
+        lost_ = false;
+    });
+    return removed;
 }
 
 Link::Capabilities NetLink::capabilities() const {

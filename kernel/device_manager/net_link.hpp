@@ -1,5 +1,5 @@
 // A network card of the machine as the TCP/IP stack wants it: virtio::NetDevice behind kernel::Link. The stack's own task for this link
-// polls and waits. Owned by the device manager, never freed.
+// polls and waits. Owned by the device manager, never freed: after remove() it waits for the next device, of which the stack then hears.
 //
 //     auto* link = new NetLink(0);
 //     auto started = link->start(platform, transport);
@@ -21,11 +21,16 @@ public:
     /// Errors: those of NetDevice::start.
     virtio::Result<> start(virtio::Platform& platform, virtio::Transport& transport);
     virtio::Result<> stop() { return device_.stop(); }
+    /// The device has gone, or is about to: the link is down, frames are refused with `device_gone` until the next start().
+    virtio::Result<> remove();
+    /// Whether the stack knows the link: it stays there whatever device is behind it.
+    [[nodiscard]] bool attached() const noexcept { return client_ != nullptr; }
 
     const char* name() const override { return name_; }
     MacAddress mac() const override { return device_.mac(); }
     std::uint16_t mtu() const override { return device_.mtu(); }
     bool up() const override { return device_.link_up(); }
+    bool present() const override { return device_.state() != virtio::Error::device_gone; }
     Capabilities capabilities() const override;
     virtio::Result<> open(LinkClient& client) override;
     virtio::Result<> transmit(const TransmitFrame& frame) override;

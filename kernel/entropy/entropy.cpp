@@ -81,6 +81,10 @@ void register_entropy_source(EntropySource& source) noexcept {
     stale = true;
 }
 
+void unregister_entropy_source(EntropySource& source) noexcept {
+    if (device == &source) device = nullptr;
+}
+
 void random_bytes(std::span<std::byte> into) {
     MutexLock lock(generator_mutex);
     if (!seeded || stale || generator.given() >= kReseedAfter) seed();

@@ -26,6 +26,8 @@ protected:
 
 /// Asked first from now on; the generator is reseeded at its next use.
 void register_entropy_source(EntropySource& source) noexcept;
+/// It is not asked any more.
+void unregister_entropy_source(EntropySource& source) noexcept;
 
 /// Fills all of it. Never fails: without any source it is the time jitter, once with a warning.
 void random_bytes(std::span<std::byte> into);

@@ -143,6 +143,8 @@ Fadt parse_fadt(Bytes table) noexcept {
     fadt.pm1a_control = read_pm_register(table, 172, 64);
     fadt.pm1b_control = read_pm_register(table, 184, 68);
     fadt.pm1_event_bytes = wire_read<std::uint8_t>(table, 88);
+    fadt.general_event = read_pm_register(table, 220, 80);
+    fadt.general_event_bytes = wire_read<std::uint8_t>(table, 92);
     fadt.pm_timer = read_pm_register(table, 208, 76);
     fadt.pm_timer_32_bits = (flags & kFadtTimer32) != 0;
     fadt.fixed_power_button = (flags & kFadtFixedButtonAbsent) == 0 && fadt.pm1_event_bytes >= 4;

@@ -74,6 +74,8 @@ public:
     [[nodiscard]] virtual bool up() const = 0;
     [[nodiscard]] virtual Capabilities capabilities() const = 0;
 
+    /// Whether there is a device behind it.
+    [[nodiscard]] virtual bool present() const = 0;
     /// Called once, before anything else below; frames may arrive afterwards.
     [[nodiscard]] virtual virtio::Result<> open(LinkClient& client) = 0;
 
@@ -96,6 +98,13 @@ public:
 protected:
     ~Link() = default;
 };
+
+/// The device behind an attached link goes or comes: `change()` runs while the stack is held off, then the stack takes over what is new
+/// (address, MTU, offloads, link state). Connections outlive it, as they outlive a link that is down for a while.
+void change_link(Link& link, void (*change)(void* context), void* context);
+template<class Change> void change_link(Link& link, Change change) {
+    change_link(link, [](void* context) { (*static_cast<Change*>(context))(); }, &change);
+}
 
 /// Starts the stack if it does not run, adds the link, and configures it: ip=A.B.C.D/NN,gateway[,dns] on the command line, else DHCP.
 /// The first link attached is the default route.

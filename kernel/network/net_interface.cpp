@@ -41,16 +41,27 @@ std::uint32_t headroom(pbuf& frame) {
 
 } // namespace
 
-virtio::Result<> NetInterface::start() {
-    capabilities_ = link_.capabilities();
-    lent_.reset(new (std::nothrow) Lent[capabilities_.receive_buffers]);
-    if (lent_ == nullptr) return virtio::fail(virtio::Error::out_of_memory);
-    for (std::uint32_t i = 0; i < capabilities_.receive_buffers; ++i) {
+/// One for each buffer of the device.
+bool NetInterface::make_lent() {
+    free_lent_ = nullptr;
+    lent_count_ = capabilities_.receive_buffers;
+    lent_.reset(new (std::nothrow) Lent[lent_count_]);
+    if (lent_ == nullptr) {
+        lent_count_ = 0;
+        return false;
+    }
+    for (std::uint32_t i = 0; i < lent_count_; ++i) {
         lent_[i].owner = this;
         lent_[i].custom.custom_free_function = give_back;
         lent_[i].next = free_lent_;
         free_lent_ = &lent_[i];
     }
+    return true;
+}
+
+virtio::Result<> NetInterface::start() {
+    capabilities_ = link_.capabilities();
+    if (!make_lent()) return virtio::fail(virtio::Error::out_of_memory);
     CoreLock lock;
     if (netif_add_noaddr(&netif_, this, initialize, ethernet_input) == nullptr) return virtio::fail(virtio::Error::out_of_memory);
     if (auto opened = link_.open(*this); !opened) {
@@ -60,22 +71,39 @@ virtio::Result<> NetInterface::start() {
     return {};
 }
 
+/// What the device decides.
+void NetInterface::describe() {
+    const MacAddress mac = link_.mac();
+    netif_.hwaddr_len = static_cast<u8_t>(mac.size());
+    std::memcpy(netif_.hwaddr, mac.data(), mac.size());
+    netif_.mtu = link_.mtu();
+    const u16_t generated = NETIF_CHECKSUM_GEN_TCP | NETIF_CHECKSUM_GEN_UDP;
+    NETIF_SET_CHECKSUM_CTRL(&netif_, capabilities_.transmit_checksum ? NETIF_CHECKSUM_ENABLE_ALL & ~generated : NETIF_CHECKSUM_ENABLE_ALL);
+}
+
+void NetInterface::refresh() {
+    if (link_.present()) {
+        const std::uint32_t before = capabilities_.receive_buffers;
+        capabilities_ = link_.capabilities();
+        // Buffers that programs still hold keep their places; more of the new device's than there are places are copied.
+        std::uint32_t unused = 0;
+        for (const Lent* lent = free_lent_; lent != nullptr; lent = lent->next) ++unused;
+        if (capabilities_.receive_buffers != before && unused == lent_count_) static_cast<void>(make_lent());
+        describe();
+    }
+    link_changed();
+}
+
 err_t NetInterface::initialize(struct netif* netif) {
     auto& self = *static_cast<NetInterface*>(netif->state);
-    const MacAddress mac = self.link_.mac();
     netif->name[0] = 'e';
     netif->name[1] = 'n';
     netif->hostname = "ringside";
-    netif->hwaddr_len = static_cast<u8_t>(mac.size());
-    std::memcpy(netif->hwaddr, mac.data(), mac.size());
-    netif->mtu = self.link_.mtu();
+    self.describe();
     netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET;
     if (self.link_.up()) netif->flags |= NETIF_FLAG_LINK_UP;
     netif->output = etharp_output;
     netif->linkoutput = output;
-    if (self.capabilities_.transmit_checksum) {
-        NETIF_SET_CHECKSUM_CTRL(netif, NETIF_CHECKSUM_ENABLE_ALL & ~(NETIF_CHECKSUM_GEN_TCP | NETIF_CHECKSUM_GEN_UDP));
-    }
     return ERR_OK;
 }
 

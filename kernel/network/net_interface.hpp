@@ -32,6 +32,8 @@ public:
     explicit NetInterface(Link& link) noexcept : link_(link) {}
 
     [[nodiscard]] virtio::Result<> start();
+    /// Another device stands behind the link, or none. Under the core lock.
+    void refresh();
     /// Announces what was queued; called at the end of every locked section.
     void flush();
     /// The link's own task: polls it for ever.
@@ -60,6 +62,8 @@ private:
     static constexpr std::uint32_t kCopyBelow = 256; // bytes: a copy is cheaper than keeping a whole buffer
 
     static err_t initialize(struct netif* netif);
+    [[nodiscard]] bool make_lent();
+    void describe();
     static err_t output(struct netif* netif, pbuf* frame);
     static void give_back(pbuf* lent);
     static void reclaim(void* interface);
@@ -74,6 +78,7 @@ private:
     Link::Capabilities capabilities_{};
     std::unique_ptr<Lent[]> lent_;
     Lent* free_lent_ = nullptr;
+    std::uint32_t lent_count_ = 0;
     std::array<pbuf*, kWaiting> waiting_{};
     std::size_t waiting_first_ = 0;
     std::size_t waiting_count_ = 0;

@@ -113,6 +113,13 @@ virtio::Result<> attach_link(Link& link) {
     return {};
 }
 
+void change_link(Link& link, void (*change)(void* context), void* context) {
+    CoreLock lock;
+    change(context);
+    for (NetInterface* interface : interfaces)
+        if (interface != nullptr && &interface->link() == &link) interface->refresh();
+}
+
 void drain_network(std::uint64_t deadline_ns) {
     constexpr std::uint64_t kLookNs = 5'000'000;
     auto unconfirmed = [] {

@@ -6,6 +6,7 @@
 #include "kernel/memory/address_space.hpp"
 #include "kernel/power/button_interrupt.hpp"
 #include "kernel/power/firmware_power.hpp"
+#include "kernel/power/power.hpp"
 
 namespace kernel::power {
 namespace {
@@ -22,6 +23,7 @@ acpi::Fadt fadt;
 // Mapped at the start, checked and searched only when the power goes: it is some thousand bytes long.
 acpi::Bytes dsdt;
 FixedEvents fixed_events;
+bool has_system_control = false; // its interrupt is routed
 
 void write8(const Register& reg, std::uint8_t value) noexcept {
     if (reg.space == Register::Space::port) arch::port_write8(static_cast<std::uint16_t>(reg.address), value);
@@ -69,7 +71,9 @@ virtio::Result<> start_fixed_button() {
     };
     fixed_events.pm1a_status = enable(fadt.pm1a_event);
     fixed_events.pm1b_status = enable(fadt.pm1b_event);
-    return route_line(acpi::system_control_line(fadt), *vector);
+    const auto routed = route_line(acpi::system_control_line(fadt), *vector);
+    has_system_control = routed.has_value();
+    return routed;
 }
 
 virtio::Result<> start_event_device() {
@@ -122,3 +126,22 @@ const char* firmware_method() noexcept {
 }
 
 } // namespace kernel::power
+
+namespace kernel {
+
+std::atomic<std::uint32_t>* watch_general_event(unsigned event) {
+    using namespace power;
+    using acpi::Register;
+    const std::uint16_t half = fadt.general_event_bytes / 2;
+    if (!has_system_control || fadt.general_event.space != Register::Space::port || event / 8 >= half) return nullptr;
+    const auto status = static_cast<std::uint16_t>(fadt.general_event.address + event / 8);
+    const auto enable = static_cast<std::uint16_t>(status + half);
+    const auto bit = static_cast<std::uint8_t>(1u << event % 8);
+    arch::port_write8(status, bit); // what happened before we were there is not for us
+    fixed_events.general_bit = bit;
+    fixed_events.general_status = status;
+    arch::port_write8(enable, arch::port_read8(enable) | bit);
+    return &general_event;
+}
+
+} // namespace kernel

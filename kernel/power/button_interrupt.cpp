@@ -8,6 +8,7 @@
 namespace kernel::power {
 
 constinit std::atomic<std::uint32_t> button_pressed{0};
+constinit std::atomic<std::uint32_t> general_event{0};
 
 namespace {
 
@@ -27,6 +28,10 @@ void on_system_control(void* context) {
         arch::port_write16(port, status);
         if ((status & kPowerButtonStatus) != 0) press();
     }
+    if (events.general_status == 0 || (arch::port_read8(events.general_status) & events.general_bit) == 0) return;
+    arch::port_write8(events.general_status, events.general_bit); // clears it
+    general_event.store(1, std::memory_order_release);
+    wake_hint();
 }
 
 void on_generic_event(void* context) {

@@ -10,10 +10,13 @@ namespace kernel::power {
 struct FixedEvents {
     std::uint16_t pm1a_status = 0;
     std::uint16_t pm1b_status = 0;
+    std::uint16_t general_status = 0; ///< one byte of the general purpose events; 0: nobody wants one
+    std::uint8_t general_bit = 0;     ///< the event in it that somebody waits for
 };
 inline constexpr std::uint16_t kPowerButtonStatus = 1 << 8;
 
 extern std::atomic<std::uint32_t> button_pressed;
+extern std::atomic<std::uint32_t> general_event;
 
 /// ACPI's system control interrupt; `context` is a FixedEvents.
 void on_system_control(void* context);

@@ -25,6 +25,10 @@ namespace kernel {
 /// Non-zero once the button was pressed; what wait_for() waits on.
 [[nodiscard]] std::atomic<std::uint32_t>& power_button_word() noexcept;
 
+/// Only where there is ACPI: lets a general purpose event set `word`'s value to 1 (what wait_for() waits on); one event in all. Null: this machine has no
+/// such events, or no interrupt for them.
+[[nodiscard]] std::atomic<std::uint32_t>* watch_general_event(unsigned event);
+
 /// "acpi-s5", "ged", "reset": how power_off will do it, for the log.
 [[nodiscard]] const char* power_method() noexcept;
 

@@ -45,6 +45,18 @@ public:
         last_ = &element;
     }
 
+    /// Before `next`; null: at the end.
+    void insert(T& element, T* next) noexcept {
+        if (next == nullptr) return push_back(element);
+        ListNode<T>& node = element;
+        ListNode<T>& behind = *next;
+        node.list_ = this;
+        node.next_ = next;
+        node.previous_ = behind.previous_;
+        (behind.previous_ != nullptr ? static_cast<ListNode<T>&>(*behind.previous_).next_ : first_) = &element;
+        behind.previous_ = &element;
+    }
+
     void remove(T& element) noexcept {
         ListNode<T>& node = element;
         (node.previous_ != nullptr ? static_cast<ListNode<T>&>(*node.previous_).next_ : first_) = node.next_;

@@ -1,0 +1,86 @@
+#include "kernel/device_manager/hot_plug.hpp"
+
+#include <span>
+
+#include "kernel/device_manager/pci_space.hpp"
+#include "kernel/device_manager/platform.hpp"
+#include "kernel/device_manager/plugging.hpp"
+#include "kernel/log/log.hpp"
+#include "kernel/task/task.hpp"
+#include "kernel/time/clock.hpp"
+
+namespace kernel {
+namespace {
+
+constexpr std::uint64_t kLookNs = 250'000'000; // between two looks where nobody says that something has happened
+
+} // namespace
+
+void HotPlug::consider(const virtio::PciFunction& bridge) {
+    if (slot_count_ == kMostSlots) return;
+    // An operating system asks ACPI (_OSC) before it drives the slots itself. Without an interpreter we cannot; the machines that would
+    // say no are those whose ACPI registers serve the bus, and there we do not.
+    if (slots_[slot_count_].open(bridge)) ++slot_count_;
+}
+
+void HotPlug::find(KernelPlatform& platform, PciSpace& space) {
+    has_acpi_ = acpi_.find(platform);
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < slot_count_; ++i)
+        if (!acpi_.serves(slots_[i].bus())) slots_[kept++] = slots_[i];
+    slot_count_ = kept;
+    if (slot_count_ != 0) log(LogLevel::debug, "hot-plug: %zu slots of PCI Express ports", slot_count_);
+    if (!has_acpi_ && slot_count_ == 0) return;
+    const virtio::PciWindows windows = AcpiSlots::host_windows();
+    for (const PciHost& host : platform.config().ranges())
+        if (host.segment == 0) space.take_stock(platform, host, windows);
+}
+
+void HotPlug::start() {
+    if (!has_acpi_ && slot_count_ == 0) return;
+    if (has_acpi_) event_ = acpi_.watch();
+    const auto task = spawn("hot-plug", [](void* hot_plug) { static_cast<HotPlug*>(hot_plug)->run(); }, this);
+    if (!task) log(LogLevel::error, "no task for hot-plug: %s", virtio::message(task.error()));
+}
+
+void HotPlug::run() {
+    static constinit std::atomic<std::uint32_t> never{0};
+    // Slots are looked at; the registers of ACPI only where they do not interrupt.
+    const bool looks = slot_count_ != 0 || event_ == nullptr;
+    for (;;) {
+        service();
+        std::atomic<std::uint32_t>& word = event_ != nullptr ? *event_ : never;
+        static_cast<void>(wait_for(word, looks ? now_ns() + kLookNs : kNever));
+        word.store(0, std::memory_order_relaxed);
+    }
+}
+
+void HotPlug::service() {
+    const MutexLock lock(mutex_);
+    bool arrived = has_acpi_ && acpi_.service();
+    for (virtio::PciSlot& slot : std::span(slots_).first(slot_count_)) arrived = service(slot) || arrived;
+    if (arrived) look_for_devices();
+}
+
+/// True: a card has arrived and has power.
+bool HotPlug::service(virtio::PciSlot& slot) {
+    const virtio::PciAddress card{slot.port().address().segment, slot.bus(), 0, 0};
+    virtio::Result<> done;
+    switch (slot.look()) {
+    case virtio::PciSlot::Event::none: return false;
+    case virtio::PciSlot::Event::gone: let_go_of(card, Leaving::gone); return false;
+    case virtio::PciSlot::Event::leaving:
+        let_go_of(card, Leaving::asked);
+        done = slot.power_off();
+        break;
+    case virtio::PciSlot::Event::arrived:
+        done = slot.power_on();
+        if (done) return true;
+        static_cast<void>(slot.power_off());
+        break;
+    }
+    if (!done) log(LogLevel::warning, "hot-plug: the slot of bus %02x: %s", static_cast<unsigned>(card.bus), virtio::message(done.error()));
+    return false;
+}
+
+} // namespace kernel

@@ -1,0 +1,46 @@
+// Devices that come and go while the machine runs: a task waits for the machine's word, lets drivers go and gives new devices theirs. Two
+// ways, whichever a bus has: QEMU's ACPI registers (acpi_slots.hpp), and the slots of PCI Express ports (drivers/bus/pci_slot.hpp). A bus
+// that ACPI serves is left to it. Without either there is no task. Owned by the device manager.
+//
+//     hot_plug.find(platform, ports);         // after the first scan, before drivers start
+//     hot_plug.start();                       // after them
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "drivers/bus/pci_slot.hpp"
+#include "kernel/device_manager/acpi_slots.hpp"
+#include "kernel/task/mutex.hpp"
+
+namespace kernel {
+
+class PciSpace;
+
+class HotPlug {
+public:
+    constexpr HotPlug() noexcept = default;
+
+    /// A bridge of the first scan.
+    void consider(const virtio::PciFunction& bridge);
+    /// Finds out who serves which bus, and has `space` take stock of the hosts on which something may come.
+    void find(KernelPlatform& platform, PciSpace& space);
+    void start();
+    /// Before the machine goes: returns when nothing is under way; nothing comes or goes from here on.
+    void stop() { mutex_.lock(); }
+
+private:
+    static constexpr std::size_t kMostSlots = 64;
+    void run();
+    void service();
+    [[nodiscard]] bool service(virtio::PciSlot& slot);
+
+    AcpiSlots acpi_;
+    bool has_acpi_ = false;
+    std::array<virtio::PciSlot, kMostSlots> slots_{};
+    std::size_t slot_count_ = 0;
+    std::atomic<std::uint32_t>* event_ = nullptr;
+    Mutex mutex_; // held while something comes or goes
+};
+
+} // namespace kernel
