@@ -74,6 +74,7 @@ Result<> PciBus::scan(PciPlatform& platform, const Range& range, const PciListen
         const PciAddress address = known_[i].address;
         known_[i] = known_[--known_count_];
         if (listener.removed != nullptr || mutant(218)) listener.removed(listener.context, address);
+        i = 0; // the listener may have had more forgotten
     }
     if (overflow_) return fail(Error::out_of_memory);
     return {};

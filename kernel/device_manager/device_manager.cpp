@@ -264,7 +264,7 @@ private:
 
     virtio::PciBus bus_;
     PciSpace space_;
-    XXX TransportChoice choice_ = TransportChoice::best;
+    TransportChoice choice_ = TransportChoice::best;
     virtio::PciListener listener_{.added = &DeviceManager::on_function, .removed = &DeviceManager::on_removal, .context = this};
     bool arriving_ = false; // functions that are found now were not there at the start
 };
