@@ -49,6 +49,13 @@ def _segments(elf):
 
 def flat(elf):
     """(address of the first byte, the bytes without the zeros at the end, size in memory)"""
+    try:
+        return _flat(elf)
+    except (struct.error, IndexError, ValueError, OverflowError) as error:
+        raise BadImage(f"the ELF file is damaged: {error}") from None
+
+
+def _flat(elf):
     segments = sorted(_segments(elf))
     if not segments:
         raise BadImage("no loadable segment")

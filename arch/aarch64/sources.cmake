@@ -20,3 +20,5 @@ set(ringside_machine_sources
   boot/aarch64/boot.cpp
   boot/aarch64/entry.S
 )
+# The image as a UEFI application.
+set(ringside_uefi_sources boot/uefi/stub.cpp boot/aarch64/uefi_enter.cpp)

@@ -30,13 +30,24 @@ std::span<const std::byte> tree_bytes(std::uint64_t address) {
     return {begin, length};
 }
 
+/// The command line that came beside the tree, if one did: copied.
+void take_command_line(std::uint64_t address) {
+    if (address < kEarlyBegin || address > kEarlyEnd - strings.size()) return;
+    const auto* const text = reinterpret_cast<const char*>(address);
+    if (*text == 0) return;
+    std::size_t length = 0;
+    for (; length + 1 < strings.size() && text[length] != 0; ++length) strings[length] = text[length];
+    strings[length] = 0;
+    info.command_line = strings.data();
+}
+
 } // namespace
 
 namespace kernel {
 const BootInfo& boot_info() noexcept { return info; }
 } // namespace kernel
 
-extern "C" [[noreturn]] void ringside_boot(std::uint64_t tree_address) {
+extern "C" [[noreturn]] void ringside_boot(std::uint64_t tree_address, std::uint64_t command_line) {
     arch::start_exceptions();
     // Without a tree there is not even a serial port to complain on.
     const std::span<const std::byte> bytes = tree_bytes(tree_address);
@@ -45,6 +56,8 @@ extern "C" [[noreturn]] void ringside_boot(std::uint64_t tree_address) {
     if (bytes.empty()) kernel::panic("no device tree at 0x%lx", static_cast<unsigned long>(tree_address));
     if (!tree) kernel::panic("device tree: %s (at byte %u)", tree.error().what, static_cast<unsigned>(tree.error().offset));
     if (const auto ok = kernel::read_boot(*tree, tree_address, info, strings); !ok) kernel::panic("device tree: %s", ok.error());
+    take_command_line(command_line);
     info.protocol = "Linux";
+    if (command_line != 0) info.loader = "UEFI";
     kernel_main();
 }

@@ -12,26 +12,64 @@
 #define HCR_EL1_IS_64_BIT 0x80000000
 #define SPSR_EL1H_MASKED 0x3c5
 
+#define SECTOR 0x200
+
 #define MAIR 0xff04                     // 0: Device-nGnRE, 1: Normal, write-back
 // 48-bit addresses below (T0SZ 16) and 25-bit ones above (T1SZ 39, off for now), 4 KiB pages, walks cached and inner shareable.
 #define TCR_LOW (16 | 1 << 8 | 1 << 10 | 3 << 12 | 39 << 16 | 1 << 23 | 1 << 24 | 1 << 26 | 3 << 28 | 2 << 30)
 #define TCR_SIZE_SHIFT 32
 
     .section .text.boot, "ax", @progbits
-    .globl ringside_entry
+    .globl ringside_entry, ringside_image_first
     .type ringside_entry, @function
 ringside_entry:
+ringside_image_first:
+    ccmp x18, #0, #13, pl               // the bytes "MZ": to UEFI this is an application
     b start
-    .long 0
     .quad 0x200000                      // where to, from a 2 MiB boundary at the start of RAM
     .quad ringside_image_bytes          // with .bss
     .quad 2                             // little-endian, 4 KiB pages, near the start of RAM
     .quad 0, 0, 0
     .ascii "ARM\x64"
+    .long pe_header - ringside_entry
+
+// PE/COFF (Microsoft's specification, revision 8.3): one section, everything behind the first 512 bytes, with .bss behind it. It needs no
+// relocation: what UEFI calls runs at any address (boot/uefi/).
+pe_header:
+    .ascii "PE\0\0"
+    .short 0xaa64, 1                    // one section
+    .long 0, 0, 0
+    .short section_table - optional_header
+    .short 0x0206                       // executable, no line numbers, no debug information
+optional_header:
+    .short 0x020b                       // PE32+
+    .byte 0, 0
+    .long pe_file_bytes, 0, 0           // size of code, of initialised and of other data
+    .long pe_entry
+    .long SECTOR                        // base of code
+    .quad 0                             // image base
+    .long SECTOR, SECTOR                // alignment in memory and in the file
+    .short 0, 0, 0, 0, 0, 0
     .long 0
+    .long pe_image_bytes
+    .long SECTOR                        // size of headers
+    .long 0
+    .short 10, 0                        // an EFI application
+    .quad 0, 0, 0, 0
+    .long 0, 6
+    .quad 0, 0, 0, 0, 0, 0              // no directories
+section_table:
+    .ascii ".text\0\0\0"
+    .long pe_section_bytes, SECTOR      // in memory: size, address
+    .long pe_file_bytes, SECTOR         // in the file
+    .long 0, 0
+    .short 0, 0
+    .long 0xe0000020                    // code, execute, read, write
+    .org ringside_entry + SECTOR
 
 start:
     mov x20, x0
+    mov x22, x1                         // Linux's protocol has 0 here; our own way from UEFI brings a command line
     msr daifset, #15
     mrs x0, currentel
     cmp x0, #(2 << 2)
@@ -139,7 +177,8 @@ at_el1:
     mov x0, x20
     cbnz x0, 4f
     mov x0, #RAM_START
-4:  mov x29, #0
+4:  mov x1, x22
+    mov x29, #0
     mov x30, #0
     bl ringside_boot
     brk #1
@@ -158,6 +197,10 @@ early_gigabytes:
     .quad 0x0040000080000f05
     .quad 0x00400000c0000f05
     .fill 508, 8, 0
+
+    .globl ringside_uefi_link
+ringside_uefi_link:                     // boot/uefi/stub.hpp
+    .quad ringside_image_start, ringside_file_bytes, ringside_image_bytes
 
     .section .data.boot, "aw", @progbits
     .balign 8

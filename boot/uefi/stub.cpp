@@ -16,6 +16,52 @@ Status refuse(const SystemTable& system, const char16_t* why) {
     return kLoadError;
 }
 
+constinit const BuiltIn built_in = {"ringside built-in command line", {}};
+constexpr std::size_t kTreeHeaderBytes = 40, kTreeSize = 4, kLargestTree = 2 * 1024 * 1024;
+constexpr std::uint32_t kTreeMagic = 0xd00dfeed;
+
+std::uint32_t big_endian(const std::byte* at) noexcept {
+    std::uint32_t value = 0;
+    for (int i = 0; i < 4; ++i) value = value << 8 | static_cast<std::uint32_t>(at[i]);
+    return value;
+}
+
+bool equal(const Guid& a, const Guid& b) noexcept {
+    for (std::size_t i = 0; i < a.size(); ++i)
+        if (a[i] != b[i]) return false;
+    return true;
+}
+
+void copy(std::byte* to, const std::byte* from, std::size_t bytes) noexcept {
+    for (std::size_t i = 0; i < bytes; ++i) to[i] = from[i];
+}
+
+/// A copy of the device tree where the kernel can read it early; nullptr if the firmware has none, or no memory. What is in it, the kernel
+/// checks.
+const std::byte* copy_device_tree(const SystemTable& system) {
+    for (std::uintptr_t i = 0; i < system.table_count; ++i) {
+        if (!equal(system.tables[i].guid, kDeviceTree)) continue;
+        const auto* const tree = static_cast<const std::byte*>(system.tables[i].table);
+        if (tree == nullptr || big_endian(tree) != kTreeMagic) continue;
+        const std::size_t bytes = big_endian(tree + kTreeSize);
+        Address address = kHighest;
+        if (bytes < kTreeHeaderBytes || bytes > kLargestTree) continue;
+        if (system.boot_services->allocate_pages(Place::below, kLoaderData, pages(bytes), &address) != kSuccess) return nullptr;
+        copy(reinterpret_cast<std::byte*>(address), tree, bytes);
+        return reinterpret_cast<const std::byte*>(address);
+    }
+    return nullptr;
+}
+
+/// The text that is in the file, of which the compiler must not think that it knows it.
+void copy_built_in(char* out) {
+    const char* text = built_in.text;
+    asm volatile("" : "+r"(text));
+    std::size_t length = 0;
+    for (; length + 1 < sizeof built_in.text && text[length] != 0; ++length) out[length] = text[length];
+    out[length] = 0;
+}
+
 /// The load options as plain characters. What is none stands as a question mark.
 void copy_options(const LoadedImage& image, char* out) {
     const std::size_t count = image.options == nullptr ? 0 : image.options_bytes / sizeof(char16_t);
@@ -53,6 +99,10 @@ extern "C" [[gnu::visibility("hidden")]] Status ringside_uefi_start(Handle handl
     *handover.command_line = 0;
     if (services.handle_protocol(handle, &kLoadedImage, &interface) == kSuccess)
         copy_options(*static_cast<const LoadedImage*>(interface), handover.command_line);
+    if (*handover.command_line == 0) copy_built_in(handover.command_line);
+    handover.device_tree = copy_device_tree(*system);
+    if (arch::kUefiNeedsDeviceTree && handover.device_tree == nullptr)
+        return refuse(*system, u"Ringside: this firmware has no device tree (in QEMU: -M virt,acpi=off).\r\n");
 
     std::byte* const map = buffer + kPage + kCommandLineBytes;
     handover.memory_map = map;

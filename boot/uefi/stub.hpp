@@ -17,14 +17,21 @@ struct Link {
     std::uint64_t bytes;      ///< with .bss
 };
 
-/// What the stub found out; all of it lies in one piece of loader data, below 4 GiB.
+/// The command line for those who give none: `ringside image` looks for the marker and writes the text.
+struct BuiltIn {
+    char marker[32];
+    char text[992];
+};
+
+/// What the stub found out; all of it lies in loader data below 4 GiB, but for the firmware's table.
 struct Handover {
     const SystemTable* system_table;
     std::uint64_t link_address;
     std::uint64_t file_bytes;
-    const std::byte* image; ///< the image as the firmware loaded it
-    std::byte* page;        ///< a page for the processor's part, zeroed
-    char* command_line;     ///< at most kCommandLineBytes, zero-terminated
+    const std::byte* image;       ///< the image as the firmware loaded it
+    std::byte* page;              ///< a page for the processor's part, zeroed
+    char* command_line;           ///< at most kCommandLineBytes, zero-terminated
+    const std::byte* device_tree; ///< a copy; nullptr if the firmware has none
     const std::byte* memory_map;
     std::uintptr_t memory_map_bytes;
     std::uintptr_t descriptor_bytes;

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include <machine/uefi_call.hpp>
+#include <machine/uefi.hpp>
 
 namespace boot::uefi {
 
@@ -66,6 +66,7 @@ struct SystemTable {
 static_assert(offsetof(SystemTable, output) == 24 + 5 * sizeof(void*));
 static_assert(offsetof(SystemTable, tables) == 24 + 11 * sizeof(void*));
 
+constexpr Guid kDeviceTree = {0xd5, 0x21, 0xb6, 0xb1, 0x9c, 0xf1, 0xa5, 0x41, 0x83, 0x0b, 0xd9, 0x15, 0x2c, 0x69, 0xaa, 0xe0};
 constexpr Guid kLoadedImage = {0xa1, 0x31, 0x1b, 0x5b, 0x62, 0x95, 0xd2, 0x11, 0x8e, 0x3f, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b};
 struct LoadedImage {
     std::uint32_t revision;

@@ -66,6 +66,7 @@ private:
     struct Known {
         std::string_view compatible;
         void (Reader::*read)(const TreeNode& node) noexcept;
+        bool even_disabled = false;
     };
     static const std::array<Known, 20> kKnown;
 
@@ -78,7 +79,7 @@ private:
             const std::string_view name(reinterpret_cast<const char*>(list.data()), static_cast<std::size_t>(end - list.begin()));
             for (const Known& known : kKnown)
                 if (known.compatible == name) {
-                    if (node.enabled()) (this->*known.read)(node);
+                    if (known.even_disabled || node.enabled()) (this->*known.read)(node);
                     return;
                 }
             list = list.subspan(name.size() + 1);
@@ -297,7 +298,7 @@ const std::array<Reader::Known, 20> Reader::kKnown{{
     {"riscv,aplic", &Reader::aplic},
     {"arm,armv8-timer", &Reader::arm_timer},
     {"arm,armv7-timer", &Reader::arm_timer},
-    {"arm,pl031", &Reader::pl031},
+    {"arm,pl031", &Reader::pl031, true}, // UEFI marks it as its own; once its boot services have ended, we only read it
     {"google,goldfish-rtc", &Reader::goldfish},
     {"arm,psci-0.2", &Reader::psci}, // 1.0 names it as well
     {"sifive,test0", &Reader::test_finisher},

@@ -83,6 +83,9 @@ class WrongArguments(unittest.TestCase):
     def test_images(self):
         self.refused("image", naming="--format")
         self.refused("image", "--format", "vhd", naming="'vhd'")
+        self.refused("image", "--arch", "aarch64", "--format", "bzimage", naming="elf, image, raw, qcow2")
+        self.refused("image", "--arch", "riscv64", "--format", "raw", naming="elf")
+        self.refused("image", "--format", "image", naming="bzimage")
         self.refused("image", "--format", "raw", "-o", "/", naming="'/' is a folder")
         self.refused("image", "--format", "raw", "-o", "/nowhere/disk.img", naming="/nowhere")
         self.refused("image", "--format", "bzimage", "--append", "log=debug", naming="--append")

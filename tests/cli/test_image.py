@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "toolchain"))
 
 import bzimage  # noqa: E402
-from ringside import boot_disk  # noqa: E402
+from ringside import boot_disk, image  # noqa: E402
 from ringside.messages import UserError  # noqa: E402
 
 LINK = 0x100000
@@ -101,6 +101,40 @@ class BzImage(unittest.TestCase):
             run = subprocess.run([sys.executable, ROOT / "toolchain" / "bzimage.py", source, target], capture_output=True, text=True)
             self.assertEqual(run.returncode, 1)
             self.assertIn("not a 64-bit", run.stderr)
+
+
+class Application(unittest.TestCase):
+    """aarch64's, whose command line is in the file."""
+
+    def content(self, count=1):
+        return elf(b"", [(LINK, b"code" + b"ringside built-in command line\0\0".ljust(image.MARKER_BYTES + image.BUILT_IN_BYTES, b"\0") * count, 1 << 16)])
+
+    def test_words(self):
+        made = image.application(self.content(), ["log=debug", "--", "two words"])
+        self.assertEqual(len(made) % 512, 0)
+        self.assertEqual(made[:4], b"code")
+        self.assertEqual(made[36:36 + 26], b'log=debug -- "two words"\0\0')
+        self.assertEqual(image.application(self.content(), [])[36], 0)
+
+    def test_refused(self):
+        self.assertEqual(image.application(self.content(), ["x" * 991])[36 + 990:36 + 993], b"x\0\0")
+        with self.assertRaisesRegex(UserError, "room for 991"):
+            image.application(self.content(), ["x" * 992])
+        for count in (0, 2):
+            with self.assertRaisesRegex(UserError, "no place"):
+                image.application(self.content(count), [])
+        with self.assertRaisesRegex(UserError, "no Image"):
+            image.application(elf(b"", []), [])
+
+    def test_disk(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "disk"
+            boot_disk.make_for_uefi(path, b"application", "BOOTAA64.EFI")
+            disk = path.read_bytes()
+            self.assertEqual(disk[:440], bytes(440))
+            self.assertEqual(disk[510:520], b"\x55\xaaEFI PART")
+            run = subprocess.run(["mcopy", "-n", "-i", f"{path}@@1M", "::/EFI/BOOT/BOOTAA64.EFI", "-"], capture_output=True)
+            self.assertEqual((run.returncode, run.stdout), (0, b"application"), run.stderr)
 
 
 class Disk(unittest.TestCase):

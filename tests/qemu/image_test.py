@@ -2,7 +2,7 @@
 """What `ringside image` makes, booted: from disks and CDs by GRUB under SeaBIOS and UEFI (OVMF), whose own virtio drivers have used the
 devices before; bzImages by QEMU's loaders and by GRUB. Every boot ends with a status that the guest chose.
 
-    image_test.py raw-bios-q35|...               # CELLS below; without: all
+    image_test.py raw-bios-q35|...               # cells() below, of the processor whose build it is
 """
 
 import dataclasses
@@ -31,7 +31,8 @@ MIB = 1 << 20
 TCP = 7000
 STATUS = 37
 WORDS = [f"debug-exit={DEBUG_EXIT:#x}", "log=debug", "agent"]
-OVMF = ["/usr/share/ovmf/OVMF.fd", "/usr/share/OVMF/OVMF_CODE.fd"]
+ARM_WORDS = ["debug-exit=semihosting", *WORDS[1:]]
+FIRMWARE = {"x86_64": ["/usr/share/ovmf/OVMF.fd", "/usr/share/OVMF/OVMF_CODE.fd"], "aarch64": ["/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"]}
 
 
 @dataclasses.dataclass
@@ -46,14 +47,12 @@ class Standalone(Machine):
         return command
 
 
-def ovmf():
-    found = [path for path in OVMF if Path(path).exists()]
-    need(found, f"no UEFI firmware in {' or '.join(OVMF)}: package ovmf")
-    return found[0]
-
-
-def firmware(kind):
-    return ["-bios", ovmf()] if kind == "uefi" else []
+def firmware(kind, arch="x86_64"):
+    if kind == "bios":
+        return []
+    found = [path for path in FIRMWARE[arch] if Path(path).exists()]
+    need(found, f"no UEFI firmware in {' or '.join(FIRMWARE[arch])}: package ovmf, or qemu-efi-aarch64")
+    return ["-bios", found[0]]
 
 
 def cd_drive(path):
@@ -194,6 +193,39 @@ def grub_linux(checks, start, name):
              initrd=config.stat().st_size)
 
 
+def arm_machine(name, start):
+    """UEFI hands on the device tree only where it has no ACPI tables instead."""
+    extra = ["-machine", "acpi=off", *firmware("uefi", "aarch64")] if start == "uefi" else []
+    return {"arch": "aarch64", "machine": name, "extra": extra}
+
+
+def arm_disk(checks, kind, name):
+    with tempfile.TemporaryDirectory(prefix="ringside-image-") as folder:
+        path = images.make(kind, image("selftest"), Path(folder) / "disk", ARM_WORDS, "aarch64")
+        boot(checks, f"{kind}.{name}", Standalone(image="", **arm_machine(name, "uefi")), "Linux from UEFI", folder,
+             [Disk(path, "boot", options="bootindex=0", node=disk_node(kind, path))], path if kind == "raw" else None)
+
+
+def arm_kernel(checks, start, name):
+    """The Image by QEMU's loader, and as a UEFI application that QEMU hands to the firmware: the command line comes with it."""
+    with tempfile.TemporaryDirectory(prefix="ringside-image-") as folder:
+        path = images.make("image", image("selftest"), Path(folder) / "image", ["not=these"], "aarch64")
+        machine = Machine(image=path, command_line=ARM_WORDS[1:], **arm_machine(name, start))
+        boot(checks, f"image.{start}.{name}", machine, "Linux from UEFI" if start == "uefi" else "Linux", folder)
+
+
+def arm_without_tree(checks):
+    """With ACPI's tables the firmware hands on no device tree: said, and the firmware goes on."""
+    def body():
+        with tempfile.TemporaryDirectory(prefix="ringside-image-") as folder:
+            path = images.make("raw", image("hello"), Path(folder) / "disk", (), "aarch64")
+            machine = Standalone(image="", arch="aarch64", machine="virt", network=False, extra=firmware("uefi", "aarch64"),
+                                 disks=[Disk(path, "boot", options="bootindex=0")])
+            with Guest(machine, console=False) as guest:
+                eventually(60, lambda: "no device tree (in QEMU: -M virt,acpi=off)" in guest.serial_text(), "what is missing")
+    checks.run("without_tree", body)
+
+
 def power_off(checks, start, name):
     """Status 0 is a power-off by ACPI, whose tables come from the firmware that booted; the program's arguments come from the disk."""
     def body():
@@ -219,6 +251,17 @@ def no_boot_disk(checks):
     checks.run("no_boot_disk", body)
 
 
+def arm_cells():
+    found = {}
+    for name in ("virt", "virt-gicv3"):
+        for kind in ("raw", "qcow2"):
+            found[f"{kind}-uefi-{name}"] = lambda checks, kind=kind, name=name: arm_disk(checks, kind, name)
+        for start in ("none", "uefi"):
+            found[f"image-{start}-{name}"] = lambda checks, start=start, name=name: arm_kernel(checks, start, name)
+    found["without_tree"] = arm_without_tree
+    return found
+
+
 def cells():
     found = {}
     for kind in ("raw", "iso", "isodisk", "qcow2"):
@@ -240,9 +283,10 @@ def cells():
 
 
 def main(names):
-    found = cells()
-    with Checks(f"image {' '.join(names)}".strip(), 60 * len(names or found)) as checks:
-        for name in names or found:
+    found = {**cells(), **arm_cells()}
+    names = names or list(arm_cells() if "aarch64" in Path(os.environ["RINGSIDE_BUILD"]).name else cells())
+    with Checks(f"image {' '.join(names)}".strip(), 60 * len(names)) as checks:
+        for name in names:
             found[name](checks)
     return checks.status()
 

@@ -254,6 +254,27 @@ TEST_CASE("riscv64 virt with an APLIC, without and with IMSICs") {
     }
 }
 
+TEST_CASE("a clock that UEFI has marked as its own is the clock all the same; other nodes that are off are not there") {
+    TreeWriter writer;
+    writer.begin("").cells("#address-cells", {2}).cells("#size-cells", {2});
+    writer.begin("goldfish@1000")
+        .text("compatible", {"google,goldfish-rtc"})
+        .text("status", {"disabled"})
+        .cells("reg", {0, 0x1000, 0, 0x1000})
+        .end();
+    writer.begin("pl031@9010000")
+        .text("compatible", {"arm,pl031"})
+        .text("status", {"disabled"})
+        .cells("reg", {0, 0x9010000, 0, 0x1000})
+        .end()
+        .end();
+    const Blob blob = writer.done();
+    TreeMachine machine;
+    read_machine(opened(blob), machine);
+    CHECK(machine.hardware.rtc.kind == arch::RealTimeClock::Kind::pl031);
+    CHECK(machine.hardware.rtc.registers.base == 0x9010000);
+}
+
 TEST_CASE("memory in several places") {
     const auto found = read(dumped_tree("qemu-system-aarch64",
                                         "-M virt,gic-version=3 -cpu cortex-a57 -smp 2 -m 256 -object memory-backend-ram,id=a,size=128M "

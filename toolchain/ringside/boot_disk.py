@@ -1,4 +1,4 @@
-"""A disk that boots under BIOS and UEFI alike, made in a file without root, without loop devices and without mounting.
+"""A disk that boots, made in a file without root, without loop devices and without mounting: for x86_64 under BIOS and UEFI alike.
 
     sector 0            protective MBR with GRUB's boot.img as its code: the BIOS starts it; it loads the first sector of core.img
     sectors 1-33        GPT: header, 128 entries
@@ -8,8 +8,10 @@
     last 33 sectors     the GPT once more
 
 Both GRUBs have their modules inside; grub.cfg is a plain file and can be changed with mtools (mcopy -i disk.img@@1M ...).
+Without a BIOS (aarch64) there is only the system partition, and the image itself is the application that UEFI starts.
 
     make("disk.img", elf_bytes, ["log=debug"])
+    make_for_uefi("disk.img", application_bytes, "BOOTAA64.EFI")
 """
 
 import os
@@ -63,7 +65,7 @@ def grub_config(kernel, words):
     """GRUB hands the words on as they are, one with blanks in double quotes: a form in which the kernel reads them."""
     for word in words:
         if any(letter in word for letter in "'\"\\\n"):
-            raise UserError(f"GRUB cannot hand on quotes and backslashes: {word!r} cannot stand in the image's command line", 2)
+            raise UserError(f"quotes and backslashes cannot stand in an image's command line: {word!r}", 2)
     return f"set timeout=0\nset gfxpayload=text\nmultiboot2 {kernel} {quoted(words)}\nboot\n"
 
 
@@ -143,11 +145,28 @@ def copy_with_holes(source, target, offset):
             offset += len(block)
 
 
-def make(path, elf, words):
-    """elf: the kernel's bytes; words: its command line."""
-    identity = uuid.uuid5(NAMES, zlib.crc32(elf).to_bytes(4, "big").hex() + "\0" + "\0".join(words))
+def _identity(*parts):
+    """The same disk twice has the same names."""
+    return uuid.uuid5(NAMES, "\0".join(f"{zlib.crc32(part):08x}" if isinstance(part, bytes) else part for part in parts))
+
+
+def _write(path, identity, partitions, code, contents, system):
+    """code: the MBR's; contents: {sector: bytes}; system: the system partition's file."""
     sectors = SYSTEM_FIRST + SYSTEM_SECTORS + GPT_SECTORS + 2047
     sectors -= sectors % 2048
+    partitions = [*partitions, (EFI_SYSTEM, identity, SYSTEM_FIRST, SYSTEM_FIRST + SYSTEM_SECTORS - 1, "EFI system")]
+    table = partition_table(identity, sectors, partitions)
+    with open(path, "wb") as file:
+        file.truncate(sectors * SECTOR)
+        for sector, content in {**table, **contents, 0: code.ljust(BOOT_CODE_BYTES, b"\0") + table[0]}.items():
+            file.seek(sector * SECTOR)
+            file.write(content)
+        copy_with_holes(system, file, SYSTEM_FIRST * SECTOR)
+
+
+def make(path, elf, words):
+    """For x86_64. elf: the kernel's bytes; words: its command line."""
+    identity = _identity(elf, *words)
     with tempfile.TemporaryDirectory(prefix="ringside-") as folder:
         loader, config, kernel = Path(folder) / "BOOTX64.EFI", Path(folder) / "grub.cfg", Path(folder) / "ringside.elf"
         config.write_text(grub_config("/boot/ringside.elf", words), encoding="utf-8")
@@ -156,11 +175,13 @@ def make(path, elf, words):
         run("grub-mkimage", "-O", "x86_64-efi", "-p", "/boot/grub", "-o", loader, *MODULES)
         system = system_partition(folder, {"EFI/BOOT/BOOTX64.EFI": loader, "boot/grub/grub.cfg": config, "boot/ringside.elf": kernel},
                                   identity.hex[:8])
-        with open(path, "wb") as file:
-            file.truncate(sectors * SECTOR)
-            table = partition_table(identity, sectors, [(BIOS_BOOT, identity, CORE_FIRST, CORE_LAST, "BIOS boot"),
-                                                        (EFI_SYSTEM, identity, SYSTEM_FIRST, SYSTEM_FIRST + SYSTEM_SECTORS - 1, "EFI system")])
-            for sector, content in {**table, 0: boot_code() + table[0], CORE_FIRST: core}.items():
-                file.seek(sector * SECTOR)
-                file.write(content)
-            copy_with_holes(system, file, SYSTEM_FIRST * SECTOR)
+        _write(path, identity, [(BIOS_BOOT, identity, CORE_FIRST, CORE_LAST, "BIOS boot")], boot_code(), {CORE_FIRST: core}, system)
+
+
+def make_for_uefi(path, application, name):
+    """name: what this processor's UEFI starts from EFI/BOOT where nothing else is configured."""
+    identity = _identity(application)
+    with tempfile.TemporaryDirectory(prefix="ringside-") as folder:
+        file = Path(folder) / name
+        file.write_bytes(application)
+        _write(path, identity, [], b"", {}, system_partition(folder, {f"EFI/BOOT/{name}": file}, identity.hex[:8]))

@@ -23,9 +23,14 @@ ARCH_PACKAGES = {
     "riscv64": ["g++-riscv64-linux-gnu", "qemu-system-misc", "opensbi"],
     "armv7": ["gcc-arm-none-eabi", "qemu-system-arm"],
 }
-# What 'image' needs for each format besides.
+# What 'image' needs besides, for each processor and format.
 GRUB_PACKAGES = ["grub-common", "grub-pc-bin", "grub-efi-amd64-bin", "mtools"]
-IMAGE_PACKAGES = {"elf": [], "bzimage": [], "iso": [*GRUB_PACKAGES, "xorriso"], "raw": GRUB_PACKAGES, "qcow2": [*GRUB_PACKAGES, "qemu-utils"]}
+IMAGE_PACKAGES = {
+    "x86_64": {"elf": [], "bzimage": [], "iso": [*GRUB_PACKAGES, "xorriso"], "raw": GRUB_PACKAGES, "qcow2": [*GRUB_PACKAGES, "qemu-utils"]},
+    "aarch64": {"elf": [], "image": [], "raw": ["mtools"], "qcow2": ["mtools", "qemu-utils"]},
+    "riscv64": {"elf": []},
+    "armv7": {"elf": []},
+}
 # What the tests need besides.
 TEST_PACKAGES = ["doctest-dev", "linux-libc-dev", "clang-format-19", "spin", "relacy-dev", "clang-19", "libclang-rt-19-dev",
                  "g++-aarch64-linux-gnu", "g++-riscv64-linux-gnu", "libunicorn-dev",
