@@ -55,7 +55,7 @@ void overflow_stack() { (void)descend(0); }
 
 /// Runs over the end of its array, up to the guard and no further: the frame behind it is what the backtrace begins with.
 [[gnu::noinline]] void smash() {
-    volatile std::uintptr_t words[4];
+    volatile std::uintptr_t words[4] = {}; // what stood there before may have been the guard
     volatile std::uintptr_t* word = hidden(&words[0]);
     while (*word != __stack_chk_guard) *word++ = 1;
     *word = 1;
