@@ -62,7 +62,7 @@ def cd_drive(path):
 # What every booted guest is put through.
 
 def started_by(guest, what):
-    said = eventually(10, lambda: re.search(r"started by (.*?), ", guest.serial_text() + guest.console_text()), "the kernel says who started it")
+    said = eventually(10, lambda: re.search(r"started by (.*?,) ", guest.serial_text() + guest.console_text()), "the kernel says who started it")
     need(said[1].startswith(what), f"started by {said[1]!r}, not {what!r}")
 
 
@@ -155,6 +155,22 @@ def kernel(checks, kind, name):
         initrd.write_bytes(random.Random(4).randbytes(123_457))
         machine = Machine(image=path, command_line=WORDS[1:], extra=["-initrd", str(initrd)], **CONFIGURATIONS[name])
         boot(checks, f"{kind}.{name}", machine, "Linux from QEMU" if kind == "bzimage" else "PVH", folder, initrd=123_457)
+
+
+def entry64(checks):
+    """The bzImage by a loader of our own that enters it in 64 bits (loader64/), from four and from five levels of page tables."""
+    def body(levels, name, cpu):
+        with tempfile.TemporaryDirectory(prefix="ringside-image-") as folder:
+            path = images.make("bzimage", image("hello"), Path(folder) / "bzimage")
+            machine = Machine(image=image("loader64"), memory=256, command_line=["log=debug"], program_arguments=["one", "two words"],
+                              extra=["-initrd", str(path), "-cpu", cpu], **CONFIGURATIONS[name])
+            with Guest(machine) as guest:
+                equal(guest.wait(30), 0, "status")
+                equal(guest.serial_text()[:1], levels, "levels of page tables")
+                need(re.search(r"argument 1: one\r?\nargument 2: two words\r?\n", guest.console_text()), f"its arguments: {guest.console_text()!r}")
+                started_by(guest, "Linux,")
+    for levels, name, cpu in (("4", "q35", "max,la57=off"), ("5", "q35", "max"), ("5", "microvm", "max")):
+        checks.run(f"entry64.{name}.{levels}_levels", body, levels, name, cpu)
 
 
 def uefi_kernel(checks, name):
@@ -276,6 +292,7 @@ def cells():
             found[f"linux-{start}-{name}"] = lambda checks, start=start, name=name: grub_linux(checks, start, name)
     for name in ("q35", "pc"):
         found[f"uefi-{name}"] = lambda checks, name=name: uefi_kernel(checks, name)
+    found["entry64"] = entry64
     found["uefi_application"] = uefi_application
     found["power_off"] = lambda checks: [power_off(checks, start, "q35") for start in ("bios", "uefi")]
     found["no_boot_disk"] = no_boot_disk
