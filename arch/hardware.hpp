@@ -87,6 +87,7 @@ struct Hardware {
     std::size_t chip_count = 0;
     std::array<Processor, kMostProcessors> processors{};
     std::size_t processor_count = 0; ///< usable ones that are listed; more than kMostProcessors are not
+    std::uint64_t start_page = 0;    ///< x86: a free page below 1 MiB, in which other processors begin; 0: none
     TimerHardware timer;
     Uart uart;
     RealTimeClock rtc;

@@ -12,6 +12,7 @@
 #include "kernel/memory/pages.hpp"
 #include "kernel/panic/panic.hpp"
 #include "kernel/power/power.hpp"
+#include "kernel/processor/processor.hpp"
 #include "kernel/runtime/program.hpp"
 #include "kernel/task/wait_queue.hpp"
 #include "kernel/time/clock.hpp"
@@ -42,6 +43,7 @@ void run_program(void*) {
 
 extern "C" void kernel_main() {
     using namespace kernel;
+    start_boot_processor();
     require(start_memory(), "memory");
     find_hardware();
     require(start_interrupts(), "interrupts");
@@ -56,6 +58,7 @@ extern "C" void kernel_main() {
         boot.loader, boot.memory_count, boot.module_count);
     for (std::size_t i = 0; i < boot.module_count; ++i)
         log(LogLevel::debug, "module %s: %llu bytes", boot.modules[i].command_line, static_cast<unsigned long long>(boot.modules[i].size));
+    start_processors();
     if (auto task = spawn("main", run_program, nullptr, kMainStackBytes); !task) panic("no memory for the task 'main'");
     WaitQueue never;
     for (;;) (void)never.wait();

@@ -17,6 +17,7 @@ set(ringside_machine_sources
   arch/aarch64/page_tables.cpp
   arch/aarch64/paging.cpp
   arch/aarch64/switch.S
+  arch/one_processor.cpp
   boot/aarch64/boot.cpp
   boot/aarch64/entry.S
 )

@@ -13,6 +13,7 @@ set(ringside_machine_sources
   arch/armv7/paging.S
   arch/armv7/switch.S
   arch/armv7/vectors.S
+  arch/one_processor.cpp
   boot/armv7/boot.cpp
   boot/armv7/entry.S
 )

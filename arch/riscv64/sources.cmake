@@ -18,6 +18,7 @@ set(ringside_machine_sources
   arch/riscv64/probe.S
   arch/riscv64/switch.S
   arch/riscv64/timer.cpp
+  arch/one_processor.cpp
   boot/riscv64/boot.cpp
   boot/riscv64/entry.S
 )

@@ -13,4 +13,7 @@ namespace arch {
 /// Sleeps about 10 ms. The local APIC timer is set up one-shot.
 [[nodiscard]] TimerRates measure_rates(const Hardware& hardware, const Calibration& calibration) noexcept;
 
+/// The counter's, as start_timer() found it.
+[[nodiscard]] std::uint64_t counter_rate() noexcept;
+
 } // namespace arch

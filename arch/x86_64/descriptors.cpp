@@ -3,8 +3,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 #include "arch/exception.hpp"
+#include "arch/processors.hpp"
 
 extern "C" {
 // interrupt_entry.S: 256 stubs of 16 bytes each.
@@ -21,13 +23,6 @@ struct alignas(kPage) ExceptionStack {
     std::byte guard[kPage];
     std::byte stack[kStackBytes];
 };
-// Interrupt stack table entry n (1..4) is element n-1.
-ExceptionStack exception_stacks[4];
-constexpr std::array<GuardPage, 4> kGuards = {{{exception_stacks[0].guard, "the page fault handler"},
-                                               {exception_stacks[1].guard, "the double fault handler"},
-                                               {exception_stacks[2].guard, "the NMI handler"},
-                                               {exception_stacks[3].guard, "the machine check handler"}}};
-
 struct [[gnu::packed]] TaskState {
     std::uint32_t reserved0 = 0;
     std::uint64_t rsp[3] = {};
@@ -58,33 +53,60 @@ struct [[gnu::packed]] TablePointer {
     std::uint64_t base;
 };
 
-TaskState task_state;
-std::uint64_t gdt[4];
+// What each processor has of its own. Interrupt stack table entry n (1..4) is element n-1 of the stacks.
+struct Tables {
+    ExceptionStack stacks[4];
+    TaskState task_state;
+    std::uint64_t gdt[4];
+};
+constinit Tables first_tables{};
+constexpr std::array<GuardPage, 4> kGuards = {{{first_tables.stacks[0].guard, "the page fault handler"},
+                                               {first_tables.stacks[1].guard, "the double fault handler"},
+                                               {first_tables.stacks[2].guard, "the NMI handler"},
+                                               {first_tables.stacks[3].guard, "the machine check handler"}}};
+
 alignas(16) Gate idt[256];
 
 // Exceptions with a stack of their own, in the order of exception_stacks.
 constexpr std::array<std::uint8_t, 4> kOwnStack = {14, 8, 2, 18};
 
-} // namespace
+void load(Tables& tables) noexcept {
+    for (std::size_t i = 0; i < 4; ++i) tables.task_state.ist[i] = reinterpret_cast<std::uint64_t>(tables.stacks[i].stack + kStackBytes);
 
-void start_exceptions() noexcept {
-    for (std::size_t i = 0; i < 4; ++i) task_state.ist[i] = reinterpret_cast<std::uint64_t>(exception_stacks[i].stack + kStackBytes);
-
-    const auto base = reinterpret_cast<std::uint64_t>(&task_state);
-    gdt[1] = 0x00af9b000000ffff;
-    gdt[2] = (sizeof(TaskState) - 1) | (base & 0xffffff) << 16 | std::uint64_t{0x89} << 40 | (base >> 24 & 0xff) << 56;
-    gdt[3] = base >> 32;
-    const TablePointer gdt_pointer{sizeof gdt - 1, reinterpret_cast<std::uint64_t>(gdt)};
-    // The code selector keeps its number and meaning, so CS need not be reloaded.
-    asm volatile("lgdt %0; ltr %w1" : : "m"(gdt_pointer), "r"(kTaskSelector) : "memory");
-
-    const auto stub = [](std::size_t vector) { return reinterpret_cast<std::uint64_t>(ringside_interrupt_stubs) + vector * 16; };
-    for (std::size_t vector = 0; vector < 256; ++vector) idt[vector] = make_gate(stub(vector), 0);
-    for (std::size_t i = 0; i < kOwnStack.size(); ++i) idt[kOwnStack[i]] = make_gate(stub(kOwnStack[i]), i + 1);
+    const auto base = reinterpret_cast<std::uint64_t>(&tables.task_state);
+    tables.gdt[1] = 0x00af9b000000ffff;
+    tables.gdt[2] = (sizeof(TaskState) - 1) | (base & 0xffffff) << 16 | std::uint64_t{0x89} << 40 | (base >> 24 & 0xff) << 56;
+    tables.gdt[3] = base >> 32;
+    const TablePointer gdt_pointer{sizeof tables.gdt - 1, reinterpret_cast<std::uint64_t>(tables.gdt)};
+    // The code selector's meaning stays the same, whatever its number was: a far return takes the new one.
+    asm volatile("lgdt %0\n\tpushq %2\n\tleaq 1f(%%rip), %%rax\n\tpushq %%rax\n\tlretq\n1:\tltr %w1"
+                 :
+                 : "m"(gdt_pointer), "r"(kTaskSelector), "i"(kCodeSelector)
+                 : "rax", "memory");
     const TablePointer idt_pointer{sizeof idt - 1, reinterpret_cast<std::uint64_t>(idt)};
     asm volatile("lidt %0" : : "m"(idt_pointer) : "memory");
 }
 
+} // namespace
+
+void start_exceptions() noexcept {
+    const auto stub = [](std::size_t vector) { return reinterpret_cast<std::uint64_t>(ringside_interrupt_stubs) + vector * 16; };
+    for (std::size_t vector = 0; vector < 256; ++vector) idt[vector] = make_gate(stub(vector), 0);
+    for (std::size_t i = 0; i < kOwnStack.size(); ++i) idt[kOwnStack[i]] = make_gate(stub(kOwnStack[i]), i + 1);
+    load(first_tables);
+}
+
 std::span<const GuardPage> exception_stack_guards() noexcept { return kGuards; }
+
+std::size_t exception_bytes() noexcept { return sizeof(Tables); }
+void start_exceptions_here(void* memory) noexcept {
+    auto& tables = *static_cast<Tables*>(memory); // whose guards are unmapped already
+    new (&tables.task_state) TaskState;
+    tables.gdt[0] = 0;
+    load(tables);
+}
+void* exception_guard(void* memory, std::size_t index) noexcept {
+    return index < kOwnStack.size() ? static_cast<Tables*>(memory)->stacks[index].guard : nullptr;
+}
 
 } // namespace arch

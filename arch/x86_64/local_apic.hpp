@@ -1,4 +1,4 @@
-// The local APIC of the boot processor: end of interrupt, its one-shot timer, MSI messages to it. x2APIC mode only where the
+// The local APIC of the calling processor: end of interrupt, its one-shot timer, messages to the others. x2APIC mode only where the
 // firmware already switched to it (it cannot be switched back); else the memory-mapped registers, which the kernel maps.
 // end_of_interrupt() is for interrupt context, the rest for task context.
 //
@@ -14,7 +14,7 @@
 namespace arch {
 
 // Vectors beside the kernel's: a block below on which the masked PIC's spurious interrupts would arrive, and the local APIC's spurious one.
-inline constexpr std::uint8_t kPicBase = 0x20, kSpuriousVector = 0xff;
+inline constexpr std::uint8_t kPicBase = 0x20, kWakeVector = 0xf0, kSpuriousVector = 0xff;
 
 class LocalApic {
 public:
@@ -25,6 +25,13 @@ public:
 
     /// `registers` is ignored in x2APIC mode. Masks everything but the spurious vector.
     void start(volatile void* registers, std::uint8_t spurious_vector) noexcept;
+    /// Another processor's own, at the same address.
+    void start_here() const noexcept;
+
+    // What send() can send: a vector, the start of a reset, a page to start in (Intel SDM, 11.6.1).
+    static constexpr std::uint32_t kSendFixed = 0x4000, kSendInit = 0x4500, kSendStartUp = 0x4600;
+    /// Waits until the message before has left (a bounded time).
+    void send(std::uint32_t id, std::uint32_t what) const noexcept;
 
     [[nodiscard]] std::uint32_t id() const noexcept;
     [[nodiscard]] bool is_x2apic() const noexcept { return registers_ == 0; }
@@ -44,9 +51,10 @@ private:
     void write(std::uint32_t reg, std::uint32_t value) const noexcept;
 
     std::uintptr_t registers_ = 0; ///< 0: x2APIC
+    std::uint8_t spurious_vector_ = 0;
 };
 
-/// There is one that we see: the boot processor's.
+/// Each processor sees its own at the same address.
 extern LocalApic the_local_apic;
 [[nodiscard]] inline LocalApic& local_apic() noexcept { return the_local_apic; }
 

@@ -1,4 +1,5 @@
 #include "arch/kernel_hooks.hpp"
+#include "arch/processors.hpp"
 #include "arch/x86_64/local_apic.hpp"
 
 extern "C" void ringside_interrupt(std::uint32_t vector);
@@ -10,7 +11,9 @@ constexpr std::uint32_t kApicBaseMsr = 0x1b;
 constexpr std::uint64_t kApicEnabled = 1 << 11, kX2apicEnabled = 1 << 10, kBaseMask = 0x000ffffffffff000;
 
 constexpr std::uint32_t kId = 0x20, kTaskPriority = 0x80, kSpurious = 0xf0, kErrorStatus = 0x280, kTimer = 0x320, kThermal = 0x330,
-                        kPerformance = 0x340, kLint0 = 0x350, kLint1 = 0x360, kError = 0x370, kDivide = 0x3e0, kVersion = 0x30;
+                        kPerformance = 0x340, kLint0 = 0x350, kLint1 = 0x360, kError = 0x370, kDivide = 0x3e0, kVersion = 0x30,
+                        kCommandLow = 0x300, kCommandHigh = 0x310;
+constexpr std::uint32_t kSendPending = 1 << 12;
 constexpr std::uint32_t kMasked = 1 << 16, kNmi = 4 << 8, kSoftwareEnable = 1 << 8, kTscDeadlineMode = 2 << 17, kDivideBy1 = 0xb;
 
 } // namespace
@@ -25,10 +28,17 @@ std::uint64_t LocalApic::registers_address() noexcept {
 void LocalApic::start(volatile void* registers, std::uint8_t spurious_vector) noexcept {
     const bool x2apic = (read_msr(kApicBaseMsr) & kX2apicEnabled) != 0;
     registers_ = x2apic ? 0 : reinterpret_cast<std::uintptr_t>(registers);
+    spurious_vector_ = spurious_vector;
+    start_here();
+}
+
+void LocalApic::start_here() const noexcept {
+    // All processors in the same mode, the first one's.
+    if (is_x2apic()) write_msr(kApicBaseMsr, read_msr(kApicBaseMsr) | kApicEnabled | kX2apicEnabled);
     write_msr(kApicBaseMsr, read_msr(kApicBaseMsr) | kApicEnabled);
 
     const std::uint32_t highest_entry = read(kVersion) >> 16 & 0xff;
-    write(kSpurious, kSoftwareEnable | spurious_vector);
+    write(kSpurious, kSoftwareEnable | spurious_vector_);
     write(kTimer, kMasked);
     write(kLint0, kMasked); // the PIC's line; every interrupt comes through an I/O APIC or as a message
     write(kLint1, kNmi);
@@ -40,6 +50,16 @@ void LocalApic::start(volatile void* registers, std::uint8_t spurious_vector) no
     write(kEndOfInterrupt, 0);
 }
 
+void LocalApic::send(std::uint32_t id, std::uint32_t what) const noexcept {
+    if (is_x2apic()) {
+        write_msr(kX2apicBase + (kCommandLow >> 4), std::uint64_t{id} << 32 | what);
+        return;
+    }
+    for (int i = 0; i < 100'000 && (read(kCommandLow) & kSendPending) != 0; ++i) relax();
+    write(kCommandHigh, id << 24);
+    write(kCommandLow, what);
+}
+
 std::uint32_t LocalApic::id() const noexcept { return is_x2apic() ? read(kId) : read(kId) >> 24; }
 
 void LocalApic::start_timer(std::uint8_t vector, TimerMode mode) const noexcept {
@@ -49,11 +69,14 @@ void LocalApic::start_timer(std::uint8_t vector, TimerMode mode) const noexcept 
     if (mode == TimerMode::tsc_deadline) asm volatile("mfence" : : : "memory");
 }
 
+void wake_processor(std::uint64_t id) noexcept { local_apic().send(static_cast<std::uint32_t>(id), LocalApic::kSendFixed | kWakeVector); }
+
 } // namespace arch
 
 /// Every interrupt of a device: the kernel's handler, then the end of the interrupt.
 extern "C" void ringside_interrupt(std::uint32_t vector) {
-    kernel_interrupt(vector);
+    // A wake-up has done its work by ending the halt.
+    if (vector != arch::kWakeVector) kernel_interrupt(vector);
     // The local APIC does not want an end of interrupt for its spurious vector, and the PIC's never came through it.
     if (vector == arch::kSpuriousVector || (vector >= arch::kPicBase && vector < arch::kPicBase + 16u)) [[unlikely]]
         return;

@@ -14,8 +14,10 @@ set(ringside_machine_sources
   arch/x86_64/page_tables.cpp
   arch/x86_64/paging.cpp
   arch/x86_64/power.cpp
+  arch/x86_64/processors.cpp
   arch/x86_64/switch.S
   arch/x86_64/timer.cpp
+  arch/x86_64/trampoline.S
   boot/x86_64/boot.cpp
   boot/x86_64/efi.cpp
   boot/x86_64/entry.S

@@ -5,6 +5,7 @@
 
 #include <machine/cpu.hpp>
 
+#include "arch/processors.hpp"
 #include "arch/rate.hpp"
 #include "arch/x86_64/calibration.hpp"
 #include "arch/x86_64/local_apic.hpp"
@@ -16,6 +17,7 @@ constexpr std::uint32_t kTscDeadlineMsr = 0x6e0;
 
 bool tsc_deadline = false;
 Rate to_timer_ticks;
+std::uint64_t counter_hz = 0;
 
 } // namespace
 
@@ -33,8 +35,17 @@ TimerRates start_timer(const Hardware& hardware, std::uint32_t vector, const Cal
     apic.set_timer_count(0);
     apic.start_timer(static_cast<std::uint8_t>(vector), tsc_deadline ? LocalApic::TimerMode::tsc_deadline : LocalApic::TimerMode::one_shot);
     to_timer_ticks = Rate::from_frequencies(rates.counter_hz, rates.timer_hz);
+    counter_hz = rates.counter_hz;
     if (tsc_deadline) rates.timer_hz = 0;
     return rates;
+}
+
+std::uint64_t counter_rate() noexcept { return counter_hz; }
+
+void start_timer_here(std::uint32_t vector) noexcept {
+    stop_timer();
+    local_apic().start_timer(static_cast<std::uint8_t>(vector),
+                             tsc_deadline ? LocalApic::TimerMode::tsc_deadline : LocalApic::TimerMode::one_shot);
 }
 
 void set_timer(std::uint64_t deadline) noexcept {

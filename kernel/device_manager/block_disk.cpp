@@ -26,6 +26,7 @@ BlockDisk::BlockDisk(unsigned number) noexcept {
 }
 
 virtio::Result<> BlockDisk::start(virtio::Platform& platform, virtio::Transport& transport) {
+    owner_ = &this_processor();
     if (const auto started = device_.start(platform, transport); !started) return started;
     // The name is the first request; it also shows whether interrupts arrive.
     const std::string_view id = device_.id();
@@ -152,6 +153,12 @@ void BlockDisk::serve_until_done(const virtio::BlockRequest& request, std::uint6
         before_idle(resume_);
 }
 
+template<class Function> virtio::Result<> BlockDisk::on_owner(Function function) {
+    virtio::Result<> result = virtio::fail(virtio::Error::none);
+    call_on(*owner_, [&] { result = function(); });
+    return result;
+}
+
 template<class Submit> virtio::Result<> BlockDisk::run(Submit submit) {
     Ask ask;
     const std::uint64_t begun = now_ns();
@@ -211,6 +218,7 @@ void BlockDisk::kick_soon() noexcept {
 }
 
 ringside::Result<> BlockDisk::read(std::uint64_t sector, std::span<std::byte> into) {
+    if (owner_ != &this_processor()) return on_owner([&] { return read(sector, into); });
     if (device_.limits().block_size == ringside::kSectorBytes || !partial(sector, into.size()))
         return run([&](virtio::BlockRequest& request) { return device_.read(request, sector, into); });
     return in_blocks(
@@ -226,6 +234,7 @@ ringside::Result<> BlockDisk::read(std::uint64_t sector, std::span<std::byte> in
 }
 
 ringside::Result<> BlockDisk::write(std::uint64_t sector, std::span<const std::byte> from) {
+    if (owner_ != &this_processor()) return on_owner([&] { return write(sector, from); });
     const auto write_whole = [&](std::uint64_t first, std::span<const std::byte> whole) {
         return run([&](virtio::BlockRequest& request) { return device_.write(request, first, whole); });
     };
@@ -273,6 +282,7 @@ virtio::Result<> BlockDisk::in_blocks(std::uint64_t sector, std::span<Byte> byte
 }
 
 ringside::Result<> BlockDisk::flush() {
+    if (owner_ != &this_processor()) return on_owner([&] { return flush(); });
     return run([&](virtio::BlockRequest& request) { return device_.flush(request); });
 }
 

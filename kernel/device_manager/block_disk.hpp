@@ -1,5 +1,5 @@
 // A disk of the machine: a virtio block device, the task that serves it, and the ringside::Disk that programs see. Any number of
-// tasks may use it at once; each sleeps until its own request is done. A request that the device does not answer within kPatienceNs
+// tasks may use it at once, on any processor; each sleeps until its own request is done. The device belongs to the processor that starts it. A request that the device does not answer within kPatienceNs
 // (and a little more, so that a machine that stood still does not expire everything) costs a reset of the device and ends with an
 // error. Owned by the device manager, never freed: after remove() it waits for the next device.
 //
@@ -11,6 +11,7 @@
 
 #include "drivers/blk/blk.hpp"
 #include "kernel/app.hpp"
+#include "kernel/processor/processor.hpp"
 #include "kernel/task/list.hpp"
 #include "kernel/task/mutex.hpp"
 #include "kernel/task/wait_queue.hpp"
@@ -64,6 +65,7 @@ private:
     struct Room : virtio::RoomWaiter {
         BlockDisk* disk = nullptr;
     };
+    template<class Function> virtio::Result<> on_owner(Function function);
     template<class Submit> virtio::Result<> run(Submit submit);
     [[nodiscard]] virtio::Result<> run_long(Ask& ask, virtio::Result<> sent, virtio::Result<> (*submit)(void*, Ask&), void* context,
                                             std::uint64_t deadline);
@@ -79,6 +81,7 @@ private:
     void serve();
 
     virtio::BlockDevice device_;
+    Processor* owner_ = nullptr;
     List<Waiter> waiters_;
     WaitQueue room_;
     WaitQueue served_;   // tasks in wait() while another one serves

@@ -6,6 +6,7 @@
 
 #include "kernel/entropy/generator.hpp"
 #include "kernel/log/log.hpp"
+#include "kernel/processor/processor.hpp"
 #include "kernel/task/mutex.hpp"
 #include "kernel/task/task.hpp"
 #include "kernel/time/clock.hpp"
@@ -86,6 +87,7 @@ void unregister_entropy_source(EntropySource& source) noexcept {
 }
 
 void random_bytes(std::span<std::byte> into) {
+    if (&this_processor() != &processors::boot) return call_on(processors::boot, [into] { random_bytes(into); }); // devices are there
     MutexLock lock(generator_mutex);
     if (!seeded || stale || generator.given() >= kReseedAfter) seed();
     generator.generate(into);

@@ -81,6 +81,10 @@ std::optional<std::uint64_t> root_entry(Bytes table, std::size_t index) noexcept
 
 Madt parse_madt(Bytes table) noexcept {
     Madt madt;
+    const auto add_processor = [&madt](std::uint32_t id) {
+        if (madt.processors < madt.apic_ids.size()) madt.apic_ids[madt.processors] = id;
+        ++madt.processors;
+    };
     madt.local_apic = wire_read<std::uint32_t>(table, 36);
     for (std::size_t at = 44; at + 2 <= table.size();) {
         const auto type = wire_read<std::uint8_t>(table, at), length = wire_read<std::uint8_t>(table, at + 1);
@@ -92,10 +96,10 @@ Madt parse_madt(Bytes table) noexcept {
         at += length;
         switch (type) {
         case 0: // local APIC
-            if (length >= 8 && (wire_read<std::uint32_t>(entry, 4) & 1) != 0) ++madt.processors;
+            if (length >= 8 && (wire_read<std::uint32_t>(entry, 4) & 1) != 0) add_processor(wire_read<std::uint8_t>(entry, 3));
             break;
         case 9: // local x2APIC
-            if (length >= 16 && (wire_read<std::uint32_t>(entry, 8) & 1) != 0) ++madt.processors;
+            if (length >= 16 && (wire_read<std::uint32_t>(entry, 8) & 1) != 0) add_processor(wire_read<std::uint32_t>(entry, 4));
             break;
         case 1: // I/O APIC
             if (madt.io_apic_count == madt.io_apics.size()) madt.problem = "more I/O APICs than can be kept";

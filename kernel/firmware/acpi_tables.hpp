@@ -49,8 +49,9 @@ struct Madt {
     std::size_t io_apic_count = 0;
     std::array<IrqOverride, 16> overrides{};
     std::size_t override_count = 0;
-    std::size_t processors = 0;    ///< enabled ones
-    const char* problem = nullptr; ///< of the first entry that could not be used
+    const char* problem = nullptr;            ///< of the first entry that could not be used
+    std::size_t processors = 0;               ///< enabled ones
+    std::array<std::uint32_t, 64> apic_ids{}; ///< of the first of them
 };
 [[nodiscard]] Madt parse_madt(Bytes table) noexcept;
 

@@ -1,6 +1,8 @@
 // The machine out of ACPI tables, or out of an MP table where there is no ACPI: what PCs have.
+#include <algorithm>
 #include <array>
 
+#include "kernel/boot_info.hpp"
 #include "kernel/firmware/acpi.hpp"
 #include "kernel/firmware/acpi_mmio.hpp"
 #include "kernel/firmware/hardware.hpp"
@@ -34,6 +36,22 @@ void add_io_apic(std::uint64_t address, std::uint32_t first) noexcept {
     found.chips[found.chip_count++] = chip;
 }
 
+void add_processor(std::uint32_t apic_id) noexcept {
+    if (found.processor_count < found.processors.size()) found.processors[found.processor_count++].id = apic_id;
+}
+
+/// A page of usable memory below 1 MiB, where nobody of ours is: other processors begin there.
+std::uint64_t find_start_page() noexcept {
+    constexpr std::uint64_t kPage = 4096, kUsual = 0x8000, kEnd = 0xa0000;
+    for (const std::uint64_t wanted : {kUsual, kPage}) {
+        for (const MemoryRegion& region : memory_map()) {
+            const std::uint64_t page = (std::max(region.base, wanted) + kPage - 1) & ~(kPage - 1);
+            if (region.kind == MemoryKind::usable && page + kPage <= std::min(region.base + region.size, kEnd)) return page;
+        }
+    }
+    return 0;
+}
+
 bool find_chips_in_madt() {
     const auto table = acpi::find_table("APIC");
     if (!table) return false;
@@ -44,6 +62,7 @@ bool find_chips_in_madt() {
         const acpi::IrqOverride& entry = madt.overrides[i];
         isa_lines.override(entry.irq, line_of(entry.gsi, entry.level, entry.active_low));
     }
+    for (std::size_t i = 0; i < std::min(madt.processors, madt.apic_ids.size()); ++i) add_processor(madt.apic_ids[i]);
     return found.chip_count != 0;
 }
 
@@ -59,6 +78,8 @@ void find_chips_in_mp_table() {
         add_io_apic(table->io_apics[i].address, first);
         first_gsi_of_id[table->io_apics[i].id] = first;
     }
+    if (found.processor_count == 0)
+        for (std::size_t i = 0; i < std::min(table->processors, table->apic_ids.size()); ++i) add_processor(table->apic_ids[i]);
     for (std::size_t i = 0; i < table->interrupt_count; ++i) {
         const mp::IsaInterrupt& entry = table->interrupts[i];
         isa_lines.override(entry.irq, line_of(first_gsi_of_id[entry.io_apic] + entry.input, entry.level, entry.active_low));
@@ -94,6 +115,7 @@ void find_mmio_devices(acpi::Bytes bytes, std::string_view signature) {
 void find_hardware() {
     if (!find_chips_in_madt()) find_chips_in_mp_table();
     find_pci_hosts();
+    found.start_page = find_start_page();
     found.timer.pit_line = isa_lines.isa_line(kPitIrq);
     found.uart = {.kind = arch::Uart::Kind::ns16550_port, .registers = {kUartPort, 8}, .line = isa_lines.isa_line(kUartIrq)};
     found.rtc.kind = arch::RealTimeClock::Kind::cmos;

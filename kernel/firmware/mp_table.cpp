@@ -40,7 +40,9 @@ std::optional<Table> parse(std::span<const std::byte> bytes) noexcept {
         at += size;
         switch (type) {
         case kProcessor:
-            if ((wire_read<std::uint8_t>(entry, 3) & 1) != 0) ++found.processors;
+            if ((wire_read<std::uint8_t>(entry, 3) & 1) == 0) break;
+            if (found.processors < found.apic_ids.size()) found.apic_ids[found.processors] = wire_read<std::uint8_t>(entry, 1);
+            ++found.processors;
             break;
         case kBus: is_isa[wire_read<std::uint8_t>(entry, 1)] = wire_starts_with(entry, 2, "ISA"); break;
         case kIoApic:

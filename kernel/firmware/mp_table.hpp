@@ -31,7 +31,8 @@ struct Table {
     std::size_t io_apic_count = 0;
     std::array<IsaInterrupt, 32> interrupts{};
     std::size_t interrupt_count = 0;
-    std::size_t processors = 0;
+    std::size_t processors = 0;              ///< enabled ones
+    std::array<std::uint8_t, 64> apic_ids{}; ///< of the first of them
 };
 
 /// The configuration table's address out of a floating pointer structure; 0 if it has none (default configurations).

@@ -11,6 +11,8 @@
 #include "kernel/memory/address_space.hpp"
 #include "kernel/memory/pages.hpp"
 #include "kernel/panic/panic.hpp"
+#include "kernel/processor/processor.hpp"
+#include "kernel/processor/spin_lock.hpp"
 
 namespace kernel {
 namespace {
@@ -20,7 +22,7 @@ using arch::kLastVector;
 using interrupt::Slot;
 using interrupt::slots;
 
-std::uint64_t halted = 0;
+SpinLock controllers; // and the table of vectors, for writers
 
 std::uintptr_t map_registers(std::uint64_t physical, std::uint64_t size) {
     const auto mapped = map_device(physical, size);
@@ -37,9 +39,10 @@ virtio::Result<> start_interrupts() {
 
 virtio::Result<Vector> allocate_vector(InterruptHandler handler, void* context, const char* name) {
     if (handler == nullptr) return virtio::fail(virtio::Error::invalid_argument);
+    const InterruptGuard off;
+    const SpinGuard held(controllers);
     for (std::size_t number = kFirstVector; number <= kLastVector; ++number) {
         if (slots[number].handler != nullptr) continue;
-        const InterruptGuard off;
         slots[number] = {.handler = handler, .context = context, .name = name};
         return Vector{static_cast<std::uint8_t>(number)};
     }
@@ -49,12 +52,14 @@ virtio::Result<Vector> allocate_vector(InterruptHandler handler, void* context, 
 void free_vector(Vector vector) {
     if (vector.number < kFirstVector || vector.number > kLastVector) return;
     const InterruptGuard off;
+    const SpinGuard held(controllers);
     arch::disconnect_message(vector.number);
     slots[vector.number] = {};
 }
 
 virtio::Result<MsiMessage> connect_message(Vector vector, std::uint32_t device, std::uint32_t index) {
     const InterruptGuard off;
+    const SpinGuard held(controllers);
     arch::Message message;
     if (!arch::connect_message(vector.number, device, index, message)) return virtio::fail(virtio::Error::interrupt_unavailable);
     return MsiMessage{message.address, message.data};
@@ -62,12 +67,14 @@ virtio::Result<MsiMessage> connect_message(Vector vector, std::uint32_t device, 
 
 virtio::Result<> route_line(const Line& line, Vector vector) {
     const InterruptGuard off;
+    const SpinGuard held(controllers);
     if (!arch::route_line(line, vector.number)) return virtio::fail(virtio::Error::out_of_range);
     return {};
 }
 
 void mask_line(std::uint32_t gsi) {
     const InterruptGuard off;
+    const SpinGuard held(controllers);
     arch::mask_line(gsi);
 }
 
@@ -89,10 +96,10 @@ void disable_interrupts() noexcept { arch::disable_interrupts(); }
 void enable_and_halt() noexcept {
     const std::uint64_t before = arch::read_counter();
     arch::enable_and_halt();
-    halted += arch::read_counter() - before;
+    this_processor().halted_ticks += arch::read_counter() - before;
 }
 
-std::uint64_t halted_ticks() noexcept { return halted; }
+std::uint64_t halted_ticks() noexcept { return this_processor().halted_ticks; }
 
 } // namespace kernel
 

@@ -33,7 +33,7 @@ struct MsiMessage {
     std::uint64_t address = 0;
     std::uint32_t data = 0;
 };
-/// What a device writes so that the vector's handler runs. `device` is the sender's id at the interrupt controller (a PCI requester id,
+/// What a device writes so that the vector's handler runs on the calling processor. `device` is the sender's id at the interrupt controller (a PCI requester id,
 /// mapped by msi-map), `index` counts its messages from 0. Errors: interrupt_unavailable. free_vector() ends it.
 [[nodiscard]] virtio::Result<MsiMessage> connect_message(Vector vector, std::uint32_t device, std::uint32_t index);
 
@@ -41,7 +41,7 @@ using arch::Line;
 using arch::Polarity;
 using arch::Trigger;
 
-/// Connects a line to the vector and unmasks it; a line that is connected already gets the new vector. out_of_range: there is no such line.
+/// Connects a line to the vector, for the calling processor, and unmasks it; a line that is connected already gets the new vector. out_of_range: there is no such line.
 [[nodiscard]] virtio::Result<> route_line(const Line& line, Vector vector);
 void mask_line(std::uint32_t gsi);
 
@@ -56,7 +56,7 @@ void enable_interrupts() noexcept;
 void disable_interrupts() noexcept;
 /// Enables and halts in one step: an interrupt that came before cannot be slept through. Returns after one, with interrupts enabled.
 void enable_and_halt() noexcept;
-/// Counter ticks spent in enable_and_halt() since boot (idle time; instruction counts subtract it).
+/// Counter ticks that this processor has spent in enable_and_halt() since boot (idle time; instruction counts subtract it).
 [[nodiscard]] std::uint64_t halted_ticks() noexcept;
 
 /// Interrupts off for a scope, then as they were.

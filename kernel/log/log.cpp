@@ -5,8 +5,8 @@
 
 #include "kernel/firmware/command_line.hpp"
 #include "kernel/interrupt/interrupts.hpp"
+#include "kernel/processor/processor.hpp"
 #include "kernel/task/list.hpp"
-#include "kernel/task/scheduler.hpp"
 #include "kernel/time/clock.hpp"
 #include "kernel/uart/uart.hpp"
 
@@ -28,6 +28,7 @@ constinit std::uint64_t announced = 0;
 
 /// Brings the sink and the waiting readers up to date, in task context.
 void follow() {
+    if (&this_processor() != &processors::boot) return processors::boot.notify(); // sink and readers are there
     // Before the lines are read: what a handler adds meanwhile is news for the next call.
     const std::uint64_t head = log_ring().head();
     if (announced == head) return; // in the way of everybody who goes to sleep

@@ -2,7 +2,7 @@
 #include <array>
 
 #include "kernel/log/log.hpp"
-#include "kernel/task/task.hpp"
+#include "kernel/processor/processor.hpp"
 #include "kernel/time/clock.hpp"
 
 namespace kernel {
@@ -24,7 +24,7 @@ void log_from_interrupt(LogLevel level, const char* text, std::uint64_t value) n
     while (shift > 0 && (value >> shift & 15) == 0) shift -= 4;
     for (; shift >= 0; shift -= 4) line[length++] = "0123456789abcdef"[value >> shift & 15];
     the_ring.append(level, now_ns(), {line.data(), length});
-    wake_hint();
+    processors::boot.notify(); // whose readers they are
 }
 
 } // namespace kernel

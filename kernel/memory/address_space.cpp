@@ -19,6 +19,7 @@ using arch::Access;
 using arch::Cache;
 
 arch::PageTables tables;
+SpinLock tables_lock; // changes of the tables and of the guards' names; readers look without it
 // Until the final tables are loaded only memory below this can be written.
 std::size_t table_limit = arch::kEarlyMappedEnd / kPageSize;
 bool active = false;
@@ -39,6 +40,7 @@ std::array<GuardName, 256> guard_names;
 std::size_t guard_names_used = 0; ///< entries behind it were never filled
 
 std::uint64_t* allocate_table() {
+    const SpinGuard held(memory::page_lock());
     const auto page = memory::page_allocator().allocate(1, 1, table_limit);
     return page ? reinterpret_cast<std::uint64_t*>(static_cast<std::uintptr_t>(*page * kPageSize)) : nullptr;
 }
@@ -136,6 +138,7 @@ virtio::Result<> memory::start_address_space() {
 virtio::Result<> protect(void* first, std::size_t pages, Protection protection) {
     const std::uint64_t begin = number(first), size = std::uint64_t{pages} * kPageSize;
     if (begin % kPageSize != 0 || pages == 0) return virtio::fail(virtio::Error::invalid_argument);
+    const SpinGuard held(tables_lock);
     if (tables.look_up(begin).page_size == 0) return virtio::fail(virtio::Error::invalid_argument);
     if (!tables.protect(begin, size, access_of(protection))) return virtio::fail(virtio::Error::out_of_memory);
     arch::invalidate(begin, begin + size);
@@ -147,6 +150,7 @@ virtio::Result<volatile void*> map_device(std::uint64_t physical, std::uint64_t 
     if (size == 0 || physical + size < physical || end <= begin || begin == 0) return virtio::fail(virtio::Error::invalid_argument);
     // A device that claims to sit in memory would make memory uncached, or worse.
     if (overlaps_usable(begin, end)) return virtio::fail(virtio::Error::invalid_argument);
+    const SpinGuard held(tables_lock);
     const std::uint64_t place = place_device(begin, end - begin);
     if (place == 0 || !tables.map(place, begin, end - begin, Access::read_write, Cache::device))
         return virtio::fail(virtio::Error::out_of_memory);
@@ -158,6 +162,7 @@ virtio::Result<const void*> map_firmware(std::uint64_t physical, std::uint64_t s
     const std::uint64_t end = page_up(physical + size);
     if (size == 0 || physical + size < physical || end < physical || end > arch::kHighestUsable || physical < kPageSize)
         return virtio::fail(virtio::Error::invalid_argument);
+    const SpinGuard held(tables_lock);
     for (std::uint64_t page = page_down(physical); page < end; page += kPageSize) {
         if (tables.look_up(page).present) continue;
         if (!tables.map(page, page, kPageSize, Access::read, Cache::normal)) return virtio::fail(virtio::Error::out_of_memory);
@@ -167,6 +172,7 @@ virtio::Result<const void*> map_firmware(std::uint64_t physical, std::uint64_t s
 }
 
 void name_guard_page(const void* page, const char* name) {
+    const SpinGuard held(tables_lock);
     GuardName* room = nullptr;
     for (std::size_t i = 0; i < guard_names_used; ++i) {
         GuardName& guard = guard_names[i];

@@ -1,5 +1,6 @@
 // The one address space: identity-mapped RAM (read-write, no-execute), kernel image by section, device registers uncached,
-// page 0 and guard pages unmapped. Task context, after start_memory(). Protection changes take effect at once (one processor).
+// page 0 and guard pages unmapped. Task context of any processor, after start_memory(). Protection changes take effect at once
+// here; another processor that has looked at the page before may go on as before until it looks again.
 //
 //     kernel::protect(stack, 1, kernel::Protection::none);                     // a guard page
 //     auto registers = kernel::map_device(0xfed00000, 0x400);                  // uncached; error if it overlaps RAM

@@ -56,6 +56,7 @@ bool grow(std::size_t bytes) noexcept {
     const std::size_t room = heap.end_page * kPageSize - heap.brk;
     if (bytes <= room) return true;
     const std::size_t more = pages_for(bytes - room);
+    const SpinGuard held(memory::page_lock());
     const std::size_t free = memory::page_allocator().free_pages();
     if (free < more || free - more < reserve_pages()) return false;
     if (grow_in_place(more)) return true;

@@ -2,11 +2,14 @@
 #pragma once
 
 #include "kernel/memory/page_allocator.hpp"
+#include "kernel/processor/spin_lock.hpp"
 #include "libvirtio/base.hpp"
 
 namespace kernel::memory {
 
+/// To be used with page_lock() held.
 [[nodiscard]] PageAllocator& page_allocator() noexcept;
+[[nodiscard]] SpinLock& page_lock() noexcept;
 
 /// Pages that the allocator manages, free or not.
 [[nodiscard]] std::size_t managed_pages() noexcept;

@@ -13,6 +13,7 @@ namespace kernel {
 namespace {
 
 PageAllocator allocator;
+SpinLock lock;
 std::size_t total_pages = 0;
 std::size_t ballooned_pages = 0;
 
@@ -78,6 +79,7 @@ void* address_of(std::size_t page) noexcept { return reinterpret_cast<void*>(pag
 
 namespace memory {
 PageAllocator& page_allocator() noexcept { return allocator; }
+SpinLock& page_lock() noexcept { return lock; }
 std::size_t managed_pages() noexcept { return total_pages; }
 } // namespace memory
 
@@ -101,34 +103,45 @@ virtio::Result<> start_memory() {
 }
 
 virtio::Result<void*> allocate_pages(std::size_t count, std::size_t alignment) {
+    const SpinGuard held(lock);
     const auto first = allocator.allocate(count, std::max(alignment, kPageSize) / kPageSize, PageAllocator::kNoLimit);
     if (!first) return virtio::fail(first.error());
     return address_of(*first);
 }
 
-virtio::Result<> allocate_pages_at(void* first, std::size_t count) { return allocator.allocate_at(page_of(first), count); }
+virtio::Result<> allocate_pages_at(void* first, std::size_t count) {
+    const SpinGuard held(lock);
+    return allocator.allocate_at(page_of(first), count);
+}
 
 void free_pages(void* first, std::size_t count) {
+    const SpinGuard held(lock);
     const bool aligned = reinterpret_cast<std::uintptr_t>(first) % kPageSize == 0;
     if (!aligned || !allocator.free(page_of(first), count)) panic("free_pages(%p, %zu): not allocated", first, count);
 }
 
-PageStatistics page_statistics() { return {total_pages, allocator.free_pages(), allocator.largest_run(), ballooned_pages}; }
+PageStatistics page_statistics() {
+    const SpinGuard held(lock);
+    return {total_pages, allocator.free_pages(), allocator.largest_run(), ballooned_pages};
+}
 
 std::size_t free_page_count() noexcept { return allocator.free_pages(); }
 std::size_t total_page_count() noexcept { return total_pages; }
 
 void note_ballooned(std::ptrdiff_t pages) {
+    const SpinGuard held(lock);
     ballooned_pages = static_cast<std::size_t>(static_cast<std::ptrdiff_t>(ballooned_pages) + pages);
 }
 
 virtio::Result<PageRun> isolate_unreported_run(std::size_t maximum_pages) {
+    const SpinGuard held(lock);
     const auto run = allocator.isolate(maximum_pages);
     if (!run) return virtio::fail(run.error());
     return PageRun{address_of(run->first), run->count};
 }
 
 void return_isolated_run(PageRun run, ReportOutcome outcome) {
+    const SpinGuard held(lock);
     allocator.return_isolated({page_of(run.first), run.count}, outcome == ReportOutcome::reported);
 }
 

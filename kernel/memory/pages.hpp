@@ -1,6 +1,6 @@
 // Physical pages: contiguous runs, any power-of-two alignment, coalescing by construction (a bitmap, not lists).
 // Virtual and physical addresses are equal for all RAM, so a run's pointer is its bus address as well.
-// Task context only (never an interrupt handler). Pages are not zeroed. Running out of memory is an error value; freeing
+// Task context of any processor (never an interrupt handler). Pages are not zeroed. Running out of memory is an error value; freeing
 // what is not allocated is a bug of ours and panics.
 //
 //     auto stack = kernel::allocate_pages(16);          // 64 KiB, virtio::Error::out_of_memory when there is none

@@ -14,6 +14,7 @@
 #include "kernel/network/net_interface.hpp"
 #include "kernel/network/sys_arch.hpp"
 #include "kernel/newlib/descriptors.hpp"
+#include "kernel/newlib/system_call.hpp"
 #include "kernel/task/semaphore.hpp"
 #include "kernel/time/clock.hpp"
 #include "lwip/sys.h"
@@ -139,53 +140,59 @@ private:
 } // namespace
 } // namespace kernel
 
+using kernel::system_call;
+
 extern "C" {
 
 int poll(struct pollfd* descriptors, nfds_t count, int timeout) {
-    kernel::Poll poll;
-    if (!poll.open(descriptors, count)) {
-        errno = ENOMEM;
-        return -1;
-    }
-    return poll.run(timeout);
+    return system_call([&]() -> int {
+        kernel::Poll poll;
+        if (!poll.open(descriptors, count)) {
+            errno = ENOMEM;
+            return -1;
+        }
+        return poll.run(timeout);
+    });
 }
 
 int select(int count, fd_set* readable, fd_set* writable, fd_set* failed, struct timeval* timeout) {
-    if (count < 0 || count > FD_SETSIZE) {
-        errno = EINVAL;
-        return -1;
-    }
-    std::array<struct pollfd, FD_SETSIZE> asked;
-    nfds_t asked_count = 0;
-    for (int i = 0; i < count; ++i) {
-        short events = 0;
-        if (readable != nullptr && FD_ISSET(i, readable)) events |= POLLIN;
-        if (writable != nullptr && FD_ISSET(i, writable)) events |= POLLOUT;
-        if (events == 0 && (failed == nullptr || !FD_ISSET(i, failed))) continue;
-        asked[asked_count++] = {i, events, 0};
-    }
-    const int milliseconds =
-        timeout == nullptr ? -1 : static_cast<int>(timeout->tv_sec * 1000 + (static_cast<long>(timeout->tv_usec) + 999) / 1000);
-    if (poll(asked.data(), asked_count, milliseconds) < 0) return -1;
-    if (readable != nullptr) FD_ZERO(readable);
-    if (writable != nullptr) FD_ZERO(writable);
-    if (failed != nullptr) FD_ZERO(failed);
-    int set = 0;
-    auto mark = [&set](fd_set* into, int descriptor) {
-        FD_SET(descriptor, into);
-        ++set;
-    };
-    for (nfds_t i = 0; i < asked_count; ++i) {
-        const struct pollfd& answer = asked[i];
-        if ((answer.revents & POLLNVAL) != 0) {
-            errno = EBADF;
+    return system_call([&]() -> int {
+        if (count < 0 || count > FD_SETSIZE) {
+            errno = EINVAL;
             return -1;
         }
-        // A failed connection is readable and writable: the next call tells why.
-        if ((answer.events & POLLIN) != 0 && (answer.revents & (POLLIN | POLLERR)) != 0) mark(readable, answer.fd);
-        if ((answer.events & POLLOUT) != 0 && (answer.revents & (POLLOUT | POLLERR)) != 0) mark(writable, answer.fd);
-        if (failed != nullptr && (answer.revents & POLLERR) != 0) mark(failed, answer.fd);
-    }
-    return set;
+        std::array<struct pollfd, FD_SETSIZE> asked;
+        nfds_t asked_count = 0;
+        for (int i = 0; i < count; ++i) {
+            short events = 0;
+            if (readable != nullptr && FD_ISSET(i, readable)) events |= POLLIN;
+            if (writable != nullptr && FD_ISSET(i, writable)) events |= POLLOUT;
+            if (events == 0 && (failed == nullptr || !FD_ISSET(i, failed))) continue;
+            asked[asked_count++] = {i, events, 0};
+        }
+        const int milliseconds =
+            timeout == nullptr ? -1 : static_cast<int>(timeout->tv_sec * 1000 + (static_cast<long>(timeout->tv_usec) + 999) / 1000);
+        if (poll(asked.data(), asked_count, milliseconds) < 0) return -1;
+        if (readable != nullptr) FD_ZERO(readable);
+        if (writable != nullptr) FD_ZERO(writable);
+        if (failed != nullptr) FD_ZERO(failed);
+        int set = 0;
+        auto mark = [&set](fd_set* into, int descriptor) {
+            FD_SET(descriptor, into);
+            ++set;
+        };
+        for (nfds_t i = 0; i < asked_count; ++i) {
+            const struct pollfd& answer = asked[i];
+            if ((answer.revents & POLLNVAL) != 0) {
+                errno = EBADF;
+                return -1;
+            }
+            // A failed connection is readable and writable: the next call tells why.
+            if ((answer.events & POLLIN) != 0 && (answer.revents & (POLLIN | POLLERR)) != 0) mark(readable, answer.fd);
+            if ((answer.events & POLLOUT) != 0 && (answer.revents & (POLLOUT | POLLERR)) != 0) mark(writable, answer.fd);
+            if (failed != nullptr && (answer.revents & POLLERR) != 0) mark(failed, answer.fd);
+        }
+        return set;
+    });
 }
 }

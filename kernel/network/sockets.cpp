@@ -11,6 +11,7 @@
 #include "kernel/network/core_lock.hpp"
 #include "kernel/network/net_interface.hpp"
 #include "kernel/newlib/descriptors.hpp"
+#include "kernel/newlib/system_call.hpp"
 
 #include <arpa/inet.h>
 
@@ -153,89 +154,117 @@ using namespace kernel;
 extern "C" {
 
 int socket(int domain, int type, int protocol) {
-    if (!start_network()) {
-        errno = ENOMEM;
-        return -1;
-    }
-    return publish(lwip_socket(domain, type, protocol));
+    return system_call([&]() -> int {
+        if (!start_network()) {
+            errno = ENOMEM;
+            return -1;
+        }
+        return publish(lwip_socket(domain, type, protocol));
+    });
 }
 int accept(int descriptor, struct sockaddr* address, socklen_t* length) {
-    return publish(on_socket(descriptor, lwip_accept, address, length));
+    return system_call([&]() -> int { return publish(on_socket(descriptor, lwip_accept, address, length)); });
 }
-int bind(int descriptor, const struct sockaddr* address, socklen_t length) { return on_socket(descriptor, lwip_bind, address, length); }
+int bind(int descriptor, const struct sockaddr* address, socklen_t length) {
+    return system_call([&]() -> int { return on_socket(descriptor, lwip_bind, address, length); });
+}
 int listen(int descriptor, int backlog) {
-    const int number = socket_behind(descriptor);
-    return number < 0 ? -1 : file_of(number).listen(backlog);
+    return system_call([&]() -> int {
+        const int number = socket_behind(descriptor);
+        return number < 0 ? -1 : file_of(number).listen(backlog);
+    });
 }
 int connect(int descriptor, const struct sockaddr* address, socklen_t length) {
-    const int number = socket_behind(descriptor);
-    return number < 0 ? -1 : file_of(number).connect(address, length);
+    return system_call([&]() -> int {
+        const int number = socket_behind(descriptor);
+        return number < 0 ? -1 : file_of(number).connect(address, length);
+    });
 }
 int shutdown(int descriptor, int how) {
-    const int number = socket_behind(descriptor);
-    return number < 0 ? -1 : file_of(number).shut_down(how);
+    return system_call([&]() -> int {
+        const int number = socket_behind(descriptor);
+        return number < 0 ? -1 : file_of(number).shut_down(how);
+    });
 }
 int getpeername(int descriptor, struct sockaddr* address, socklen_t* length) {
-    return on_socket(descriptor, lwip_getpeername, address, length);
+    return system_call([&]() -> int { return on_socket(descriptor, lwip_getpeername, address, length); });
 }
 int getsockname(int descriptor, struct sockaddr* address, socklen_t* length) {
-    return on_socket(descriptor, lwip_getsockname, address, length);
+    return system_call([&]() -> int { return on_socket(descriptor, lwip_getsockname, address, length); });
 }
 int getsockopt(int descriptor, int level, int option, void* value, socklen_t* length) {
-    const int number = socket_behind(descriptor);
-    if (number < 0 || lwip_getsockopt(number, level, option, value, length) != 0) return -1;
-    if (level == SOL_SOCKET && option == SO_ERROR) file_of(number).translate_error(*static_cast<int*>(value));
-    return 0;
+    return system_call([&]() -> int {
+        const int number = socket_behind(descriptor);
+        if (number < 0 || lwip_getsockopt(number, level, option, value, length) != 0) return -1;
+        if (level == SOL_SOCKET && option == SO_ERROR) file_of(number).translate_error(*static_cast<int*>(value));
+        return 0;
+    });
 }
 int setsockopt(int descriptor, int level, int option, const void* value, socklen_t length) {
-    return on_socket(descriptor, lwip_setsockopt, level, option, value, length);
+    return system_call([&]() -> int { return on_socket(descriptor, lwip_setsockopt, level, option, value, length); });
 }
 ssize_t recv(int descriptor, void* into, size_t size, int flags) {
-    const int number = socket_behind(descriptor);
-    return number < 0 ? -1 : file_of(number).received(lwip_recv(number, into, size, flags), size);
+    return system_call([&]() -> ssize_t {
+        const int number = socket_behind(descriptor);
+        return number < 0 ? -1 : file_of(number).received(lwip_recv(number, into, size, flags), size);
+    });
 }
 ssize_t recvfrom(int descriptor, void* into, size_t size, int flags, struct sockaddr* address, socklen_t* length) {
-    const int number = socket_behind(descriptor);
-    return number < 0 ? -1 : file_of(number).received(lwip_recvfrom(number, into, size, flags, address, length), size);
+    return system_call([&]() -> ssize_t {
+        const int number = socket_behind(descriptor);
+        return number < 0 ? -1 : file_of(number).received(lwip_recvfrom(number, into, size, flags, address, length), size);
+    });
 }
 ssize_t recvmsg(int descriptor, struct msghdr* message, int flags) {
-    const int number = socket_behind(descriptor);
-    return number < 0 ? -1 : file_of(number).received(lwip_recvmsg(number, message, flags), 1);
+    return system_call([&]() -> ssize_t {
+        const int number = socket_behind(descriptor);
+        return number < 0 ? -1 : file_of(number).received(lwip_recvmsg(number, message, flags), 1);
+    });
 }
 ssize_t send(int descriptor, const void* from, size_t size, int flags) {
-    return send_with_room(descriptor, flags, [=](int number) { return lwip_send(number, from, size, flags); });
+    return system_call(
+        [&]() -> ssize_t { return send_with_room(descriptor, flags, [=](int number) { return lwip_send(number, from, size, flags); }); });
 }
 ssize_t sendto(int descriptor, const void* from, size_t size, int flags, const struct sockaddr* address, socklen_t length) {
-    return send_with_room(descriptor, flags, [=](int number) { return lwip_sendto(number, from, size, flags, address, length); });
+    return system_call([&]() -> ssize_t {
+        return send_with_room(descriptor, flags, [=](int number) { return lwip_sendto(number, from, size, flags, address, length); });
+    });
 }
 ssize_t sendmsg(int descriptor, const struct msghdr* message, int flags) {
-    return send_with_room(descriptor, flags, [=](int number) { return lwip_sendmsg(number, message, flags); });
+    return system_call(
+        [&]() -> ssize_t { return send_with_room(descriptor, flags, [=](int number) { return lwip_sendmsg(number, message, flags); }); });
 }
 
 ssize_t readv(int descriptor, const struct iovec* vector, int count) {
-    ssize_t sum = 0;
-    for (int i = 0; i < count; ++i) {
-        const ssize_t part = read(descriptor, vector[i].iov_base, vector[i].iov_len);
-        if (part < 0) return sum > 0 ? sum : -1;
-        sum += part;
-        if (static_cast<size_t>(part) < vector[i].iov_len) break;
-    }
-    return sum;
+    return system_call([&]() -> ssize_t {
+        ssize_t sum = 0;
+        for (int i = 0; i < count; ++i) {
+            const ssize_t part = read(descriptor, vector[i].iov_base, vector[i].iov_len);
+            if (part < 0) return sum > 0 ? sum : -1;
+            sum += part;
+            if (static_cast<size_t>(part) < vector[i].iov_len) break;
+        }
+        return sum;
+    });
 }
 ssize_t writev(int descriptor, const struct iovec* vector, int count) {
-    ssize_t sum = 0;
-    for (int i = 0; i < count; ++i) {
-        const ssize_t part = write(descriptor, vector[i].iov_base, vector[i].iov_len);
-        if (part < 0) return sum > 0 ? sum : -1;
-        sum += part;
-        if (static_cast<size_t>(part) < vector[i].iov_len) break;
-    }
-    return sum;
+    return system_call([&]() -> ssize_t {
+        ssize_t sum = 0;
+        for (int i = 0; i < count; ++i) {
+            const ssize_t part = write(descriptor, vector[i].iov_base, vector[i].iov_len);
+            if (part < 0) return sum > 0 ? sum : -1;
+            sum += part;
+            if (static_cast<size_t>(part) < vector[i].iov_len) break;
+        }
+        return sum;
+    });
 }
 
 int getaddrinfo(const char* node, const char* service, const struct addrinfo* hints, struct addrinfo** result) {
-    if (!start_network()) return EAI_MEMORY;
-    return lwip_getaddrinfo(node, service, hints, result);
+    return system_call([&]() -> int {
+        if (!start_network()) return EAI_MEMORY;
+        return lwip_getaddrinfo(node, service, hints, result);
+    });
 }
 void freeaddrinfo(struct addrinfo* list) { lwip_freeaddrinfo(list); }
 const char* gai_strerror(int error) {
@@ -250,8 +279,10 @@ const char* gai_strerror(int error) {
     }
 }
 struct hostent* gethostbyname(const char* name) {
-    if (!start_network()) return nullptr;
-    return lwip_gethostbyname(name);
+    return system_call([&]() -> struct hostent* {
+        if (!start_network()) return nullptr;
+        return lwip_gethostbyname(name);
+    });
 }
 const char* inet_ntop(int family, const void* address, char* text, socklen_t size) { return lwip_inet_ntop(family, address, text, size); }
 int inet_pton(int family, const char* text, void* address) { return lwip_inet_pton(family, text, address); }

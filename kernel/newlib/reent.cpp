@@ -20,6 +20,11 @@ void release_reent(struct _reent* reent) noexcept { _reclaim_reent(reent); }
 
 struct _reent* boot_reent() noexcept { return _impure_ptr; }
 
+struct _reent* make_reent() noexcept {
+    void* memory = ::operator new(sizeof(struct _reent), std::nothrow);
+    return memory == nullptr ? nullptr : initialize_reent(memory);
+}
+
 } // namespace kernel
 
 // Asked for by every newlib function that touches errno or a stream. Before the first task there is the library's own.

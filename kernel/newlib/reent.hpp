@@ -13,5 +13,7 @@ namespace kernel {
 struct _reent* initialize_reent(void* memory) noexcept;
 void release_reent(struct _reent* reent) noexcept;
 [[nodiscard]] struct _reent* boot_reent() noexcept;
+/// On the heap, for the first task of another processor; null without memory.
+[[nodiscard]] struct _reent* make_reent() noexcept;
 
 } // namespace kernel

@@ -16,6 +16,7 @@
 #include "kernel/memory/heap.hpp"
 #include "kernel/network/net_interface.hpp"
 #include "kernel/newlib/descriptors.hpp"
+#include "kernel/newlib/system_call.hpp"
 #include "kernel/panic/panic.hpp"
 #include "kernel/power/power.hpp"
 #include "kernel/task/task.hpp"
@@ -57,6 +58,48 @@ timespec to_timespec(std::int64_t nanoseconds) {
     return {static_cast<time_t>(nanoseconds / 1'000'000'000), static_cast<long>(nanoseconds % 1'000'000'000)};
 }
 
+int open_here(const char* path, int flags) {
+    for (Opener opener : openers) {
+        int error = 0;
+        File* file = opener == nullptr ? nullptr : opener(path, flags, error);
+        if (error != 0) return answer(-error);
+        if (file == nullptr) continue;
+        const int number = descriptors().open(*file, flags & (O_ACCMODE | O_NONBLOCK));
+        return number >= 0 ? number : answer(-EMFILE);
+    }
+    return answer(-ENOENT);
+}
+
+/// fcntl() and ioctl(), whose last argument has been taken out of the list.
+int control_here(int number, int command, int value) {
+    Descriptor* file = descriptor(number);
+    if (file == nullptr) return -1;
+    switch (command) {
+    case F_GETFL: return file->flags;
+    case F_SETFL:
+        file->flags = (file->flags & ~O_NONBLOCK) | (value & O_NONBLOCK);
+        file->file->set_blocking(blocking(*file));
+        return 0;
+    case F_GETFD:
+    case F_SETFD: return 0; // there is no exec()
+    case F_DUPFD: {
+        const int copy = descriptors().open(*file->file, file->flags, value);
+        return copy >= 0 ? copy : answer(-EMFILE);
+    }
+    default: return answer(-EINVAL);
+    }
+}
+int control_here(int number, unsigned long request, void* argument) {
+    Descriptor* file = descriptor(number);
+    if (file == nullptr) return -1;
+    if (request == static_cast<unsigned long>(FIONBIO)) {
+        file->flags = (file->flags & ~O_NONBLOCK) | (*static_cast<int*>(argument) != 0 ? O_NONBLOCK : 0);
+        file->file->set_blocking(blocking(*file));
+        return 0;
+    }
+    return answer(file->file->control(request, argument));
+}
+
 } // namespace
 
 void register_opener(Opener opener) {
@@ -75,105 +118,91 @@ using namespace kernel;
 extern "C" {
 
 _READ_WRITE_RETURN_TYPE read(int number, void* into, size_t size) {
-    Descriptor* from = descriptor(number);
-    if (from == nullptr) return -1;
-    return static_cast<int>(answer(from->file->read({static_cast<char*>(into), one_call(size)}, blocking(*from))));
+    return system_call([&]() -> _READ_WRITE_RETURN_TYPE {
+        Descriptor* from = descriptor(number);
+        if (from == nullptr) return -1;
+        return static_cast<int>(answer(from->file->read({static_cast<char*>(into), one_call(size)}, blocking(*from))));
+    });
 }
 
 _READ_WRITE_RETURN_TYPE write(int number, const void* from, size_t size) {
-    Descriptor* to = descriptor(number);
-    if (to == nullptr) return -1;
-    return static_cast<int>(answer(to->file->write({static_cast<const char*>(from), one_call(size)}, blocking(*to))));
+    return system_call([&]() -> _READ_WRITE_RETURN_TYPE {
+        Descriptor* to = descriptor(number);
+        if (to == nullptr) return -1;
+        return static_cast<int>(answer(to->file->write({static_cast<const char*>(from), one_call(size)}, blocking(*to))));
+    });
 }
 
 int open(const char* path, int flags, ...) {
-    for (Opener opener : openers) {
-        int error = 0;
-        File* file = opener == nullptr ? nullptr : opener(path, flags, error);
-        if (error != 0) return answer(-error);
-        if (file == nullptr) continue;
-        const int number = descriptors().open(*file, flags & (O_ACCMODE | O_NONBLOCK));
-        return number >= 0 ? number : answer(-EMFILE);
-    }
-    return answer(-ENOENT);
+    return system_call([&] { return open_here(path, flags); });
 }
 
 int close(int number) {
-    if (descriptors().close(number)) return 0;
-    errno = EBADF;
-    return -1;
+    return system_call([&]() -> int {
+        if (descriptors().close(number)) return 0;
+        errno = EBADF;
+        return -1;
+    });
 }
 
 int dup(int number) {
-    Descriptor* old = descriptor(number);
-    if (old == nullptr) return -1;
-    const int copy = descriptors().open(*old->file, old->flags);
-    return copy >= 0 ? copy : answer(-EMFILE);
+    return system_call([&]() -> int {
+        Descriptor* old = descriptor(number);
+        if (old == nullptr) return -1;
+        const int copy = descriptors().open(*old->file, old->flags);
+        return copy >= 0 ? copy : answer(-EMFILE);
+    });
 }
 
 int dup2(int number, int wanted) {
-    Descriptor* old = descriptor(number);
-    if (old == nullptr) return -1;
-    if (number == wanted) return wanted;
-    if (wanted < 0 || static_cast<std::size_t>(wanted) >= kDescriptors) return answer(-EBADF);
-    descriptors().close(wanted);
-    return descriptors().open(*old->file, old->flags, wanted);
+    return system_call([&]() -> int {
+        Descriptor* old = descriptor(number);
+        if (old == nullptr) return -1;
+        if (number == wanted) return wanted;
+        if (wanted < 0 || static_cast<std::size_t>(wanted) >= kDescriptors) return answer(-EBADF);
+        descriptors().close(wanted);
+        return descriptors().open(*old->file, old->flags, wanted);
+    });
 }
 
 off_t lseek(int number, off_t offset, int whence) {
-    Descriptor* file = descriptor(number);
-    return file == nullptr ? -1 : answer(file->file->seek(offset, whence));
+    return system_call([&]() -> off_t {
+        Descriptor* file = descriptor(number);
+        return file == nullptr ? -1 : answer(file->file->seek(offset, whence));
+    });
 }
 
 int fstat(int number, struct stat* into) {
-    Descriptor* file = descriptor(number);
-    return file == nullptr ? -1 : answer(file->file->status(*into));
+    return system_call([&]() -> int {
+        Descriptor* file = descriptor(number);
+        return file == nullptr ? -1 : answer(file->file->status(*into));
+    });
 }
 
 int isatty(int number) {
-    Descriptor* file = descriptor(number);
-    if (file == nullptr) return 0;
-    if (file->file->terminal()) return 1;
-    errno = ENOTTY;
-    return 0;
+    return system_call([&]() -> int {
+        Descriptor* file = descriptor(number);
+        if (file == nullptr) return 0;
+        if (file->file->terminal()) return 1;
+        errno = ENOTTY;
+        return 0;
+    });
 }
 
 int fcntl(int number, int command, ...) {
-    Descriptor* file = descriptor(number);
-    if (file == nullptr) return -1;
     std::va_list arguments;
     va_start(arguments, command);
     const int value = va_arg(arguments, int);
     va_end(arguments);
-    switch (command) {
-    case F_GETFL: return file->flags;
-    case F_SETFL:
-        file->flags = (file->flags & ~O_NONBLOCK) | (value & O_NONBLOCK);
-        file->file->set_blocking(blocking(*file));
-        return 0;
-    case F_GETFD:
-    case F_SETFD: return 0; // there is no exec()
-    case F_DUPFD: {
-        const int copy = descriptors().open(*file->file, file->flags, value);
-        return copy >= 0 ? copy : answer(-EMFILE);
-    }
-    default: return answer(-EINVAL);
-    }
+    return system_call([&] { return control_here(number, command, value); });
 }
 
 int ioctl(int number, unsigned long request, ...) {
-    Descriptor* file = descriptor(number);
-    if (file == nullptr) return -1;
     std::va_list arguments;
     va_start(arguments, request);
     void* argument = va_arg(arguments, void*);
     va_end(arguments);
-    if (request == static_cast<unsigned long>(FIONBIO)) {
-        file->flags = (file->flags & ~O_NONBLOCK) | (*static_cast<int*>(argument) != 0 ? O_NONBLOCK : 0);
-        file->file->set_blocking(blocking(*file));
-        return 0;
-    }
-    return answer(file->file->control(request, argument));
+    return system_call([&] { return control_here(number, request, argument); });
 }
 
 // There is no file system behind names; whoever registers an opener serves open() alone.
@@ -241,9 +270,11 @@ int sched_yield() {
 }
 
 int getentropy(void* into, size_t size) {
-    if (size > 256) return answer(-EIO); // as POSIX has it
-    random_bytes({static_cast<std::byte*>(into), size});
-    return 0;
+    return system_call([&]() -> int {
+        if (size > 256) return answer(-EIO); // as POSIX has it
+        random_bytes({static_cast<std::byte*>(into), size});
+        return 0;
+    });
 }
 
 // One process, which nobody can signal but itself.
@@ -255,6 +286,7 @@ int kill(pid_t process, int signal) {
 }
 [[noreturn]] void abort() { panic("abort() called"); }
 [[noreturn]] void _exit(int status) {
+    if (&this_processor() != &processors::boot) call_on(processors::boot, [status] { _exit(status); });
     drain_network(now_ns() + 2'000'000'000);
     if (stop_devices != nullptr) stop_devices();
     power_off(status);

@@ -14,7 +14,7 @@ template<class T> class List;
 
 template<class T> class ListNode {
 public:
-    ListNode() noexcept = default;
+    constexpr ListNode() noexcept = default;
     ListNode(const ListNode&) = delete;
     ListNode& operator=(const ListNode&) = delete;
     [[nodiscard]] bool listed() const noexcept { return list_ != nullptr; }

@@ -1,4 +1,4 @@
-// A bounded queue of pointers between tasks, first in, first out: what lwIP calls a mailbox. For task context only. The memory of
+// A bounded queue of pointers between tasks of all processors, first in, first out: what lwIP calls a mailbox. For task context only. The memory of
 // the slots is the caller's and must live as long as the mailbox; the pointers are passed on, never owned.
 //
 //     static void* slots[16];
@@ -12,7 +12,7 @@
 #include <cstdint>
 #include <span>
 
-#include "kernel/task/wait_queue.hpp"
+#include "kernel/task/waiters.hpp"
 
 namespace kernel {
 
@@ -30,15 +30,20 @@ public:
     [[nodiscard]] bool try_fetch(void*& message) noexcept;
     /// Wakes every task that waits in fetch() without a message: it returns false, as at its deadline.
     void interrupt() noexcept;
-    [[nodiscard]] std::size_t size() const noexcept { return count_; }
+    [[nodiscard]] std::size_t size() const noexcept;
 
 private:
+    // With the spin lock held.
+    [[nodiscard]] bool put(void* message) noexcept;
+    [[nodiscard]] bool take(void*& message) noexcept;
+
+    mutable SpinLock spin_;
     std::span<void*> slots_;
     std::size_t first_ = 0;
     std::size_t count_ = 0;
     std::uint32_t interruptions_ = 0;
-    WaitQueue readable_;
-    WaitQueue writable_;
+    Waiters readable_;
+    Waiters writable_;
 };
 
 } // namespace kernel

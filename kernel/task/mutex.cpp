@@ -10,20 +10,28 @@ void Mutex::lock() {
 }
 
 bool Mutex::lock_until(std::uint64_t deadline_ns) {
-    if (try_lock()) return true;
-    if (held_by_me()) panic("task '%s' locks a mutex that it holds", current_task().name());
-    return waiters_.wait(deadline_ns); // unlock() made us the owner, unless the deadline came first
+    const SpinGuard held(spin_);
+    Task& me = current_task();
+    Task* const owner = owner_.load(std::memory_order_relaxed);
+    if (owner == nullptr) {
+        owner_.store(&me, std::memory_order_relaxed);
+        return true;
+    }
+    if (owner == &me) panic("task '%s' locks a mutex that it holds", me.name());
+    return waiters_.wait(spin_, deadline_ns); // unlock() made us the owner, unless the deadline came first
 }
 
 bool Mutex::try_lock() noexcept {
-    if (owner_ != nullptr) return false;
-    owner_ = &current_task();
+    const SpinGuard held(spin_);
+    if (owner_.load(std::memory_order_relaxed) != nullptr) return false;
+    owner_.store(&current_task(), std::memory_order_relaxed);
     return true;
 }
 
 void Mutex::unlock() {
     if (!held_by_me()) panic("task '%s' unlocks a mutex that it does not hold", current_task().name());
-    owner_ = waiters_.wake_one();
+    const SpinGuard held(spin_);
+    owner_.store(waiters_.wake_one(), std::memory_order_relaxed);
 }
 
 void RecursiveMutex::lock() {

@@ -1,13 +1,14 @@
-// Locks between tasks: Mutex (not recursive), RecursiveMutex (what the C library wants), MutexLock (scoped). For task context only;
+// Locks between tasks of all processors: Mutex (not recursive), RecursiveMutex (what the C library wants), MutexLock (scoped). Task context;
 // a lock may be held while its owner waits for something else. Whoever owns the data owns the lock. Unlocking hands the lock to the
 // task that waits longest, so that a busy task cannot starve the others.
 //
 //     kernel::MutexLock lock(table_mutex);
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
-#include "kernel/task/wait_queue.hpp"
+#include "kernel/task/waiters.hpp"
 
 namespace kernel {
 
@@ -22,11 +23,12 @@ public:
     [[nodiscard]] bool lock_until(std::uint64_t deadline_ns);
     [[nodiscard]] bool try_lock() noexcept;
     void unlock();
-    [[nodiscard]] bool held_by_me() const noexcept { return owner_ == &current_task(); }
+    [[nodiscard]] bool held_by_me() const noexcept { return owner_.load(std::memory_order_relaxed) == &current_task(); }
 
 private:
-    Task* owner_ = nullptr;
-    WaitQueue waiters_;
+    SpinLock spin_;
+    std::atomic<Task*> owner_{nullptr}; // written with the spin lock held
+    Waiters waiters_;
 };
 
 class RecursiveMutex {

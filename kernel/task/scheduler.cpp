@@ -8,12 +8,11 @@
 #include "kernel/memory/pages.hpp"
 #include "kernel/newlib/reent.hpp"
 #include "kernel/panic/panic.hpp"
+#include "kernel/processor/processor.hpp"
 
 namespace kernel {
 
 namespace {
-
-constinit Scheduler the_scheduler;
 
 std::byte* at(void* block, std::size_t offset) noexcept { return static_cast<std::byte*>(block) + offset; }
 
@@ -26,15 +25,15 @@ std::size_t block_pages(std::size_t stack_bytes) noexcept { return 1 + (stack_by
 
 } // namespace
 
-Scheduler& scheduler() noexcept { return the_scheduler; }
-
-void Scheduler::start() {
-    std::strcpy(boot_task_.name_, "boot");
+void Scheduler::start(unsigned processor, struct _reent* reent) {
+    std::strcpy(boot_task_.name_, processor == 0 ? "boot" : "calls");
+    boot_task_.processor_ = &this_processor();
     boot_task_.state_ = TaskState::running;
-    boot_task_.reent_ = boot_reent();
+    boot_task_.reent_ = reent;
     first_ = last_ = &boot_task_;
     tasks_ = 1;
-    next_id_ = 1;
+    boot_task_.id_ = processor * kIdsOfOne;
+    next_id_ = boot_task_.id_ + 1;
     switched_at_ = busy_ns();
 }
 
@@ -74,6 +73,7 @@ virtio::Result<Task*> Scheduler::spawn(const char* name, TaskEntry entry, void* 
     std::byte* control = at(*block, pages * kPageSize - control_bytes());
     Task* task = new (at(*block, pages * kPageSize - kTaskBytes)) Task;
     task->reent_ = initialize_reent(control);
+    task->processor_ = &this_processor();
     std::strncpy(task->name_, name, sizeof task->name_ - 1);
     task->id_ = next_id_++;
     task->lifetime_ = lifetime;
@@ -95,9 +95,9 @@ virtio::Result<Task*> Scheduler::spawn(const char* name, TaskEntry entry, void* 
 
 void Scheduler::first_steps(void* argument) {
     Task& task = *static_cast<Task*>(argument);
-    the_scheduler.reap();
+    scheduler().reap();
     task.entry_(task.argument_);
-    the_scheduler.exit();
+    scheduler().exit();
 }
 
 void Scheduler::exit() {
@@ -169,10 +169,14 @@ bool Scheduler::halt_for(const std::atomic<std::uint32_t>& word, std::uint64_t d
     disable_interrupts();
     // The one hint since the last look ended the last halt here: it was for the same word, and that has been taken meanwhile. So there
     // is nobody else to be woken.
-    const std::uint32_t hints = wake_hints.load(std::memory_order_acquire);
-    if (hints == hints_seen_ + 1 && halted_for_ == &word && word.load(std::memory_order_acquire) == 0) hints_seen_ = hints;
+    halting_.store(true, std::memory_order_seq_cst);
+    const std::uint32_t hints = hints_.load(std::memory_order_seq_cst);
+    if (hints == hints_seen_ + 1 && halted_for_ == &word && word.load(std::memory_order_acquire) == 0 &&
+        woken_.load(std::memory_order_acquire) == nullptr)
+        hints_seen_ = hints;
     halted_for_ = nullptr;
     if (hints != hints_seen_ || word.load(std::memory_order_acquire) != 0 || !ready_.empty() || wakeups_ % kLookAround == 0) {
+        halting_.store(false, std::memory_order_relaxed);
         enable_interrupts();
         return word.load(std::memory_order_acquire) != 0;
     }
@@ -181,6 +185,7 @@ bool Scheduler::halt_for(const std::atomic<std::uint32_t>& word, std::uint64_t d
     if (earliest != kNever || timer_armed_) arm_timer(earliest);
     timer_armed_ = earliest != kNever;
     enable_and_halt();
+    halting_.store(false, std::memory_order_relaxed);
     ++wakeups_;
     if (word.load(std::memory_order_acquire) == 0) return false;
     halted_for_ = &word;
@@ -188,6 +193,12 @@ bool Scheduler::halt_for(const std::atomic<std::uint32_t>& word, std::uint64_t d
 }
 
 void Scheduler::make_ready(Task& task) noexcept {
+    if (task.processor_ != &this_processor()) [[unlikely]] {
+        Processor& owner = *task.processor_; // the task may run, and end, as soon as it is in that list
+        owner.scheduler.put_woken(task);
+        owner.notify();
+        return;
+    }
     if (task.state_ != TaskState::waiting) return;
     List<Task>::unlink(task);
     deadlines_.remove(task);
@@ -196,7 +207,34 @@ void Scheduler::make_ready(Task& task) noexcept {
     ready_.push_back(task);
 }
 
-bool Scheduler::hinted() const noexcept { return wake_hints.load(std::memory_order_acquire) != hints_seen_; }
+void Scheduler::put_woken(Task& task) noexcept {
+    if (task.woken_from_afar_.exchange(true, std::memory_order_acq_rel)) return; // it is on its way already
+    task.woken_next_ = woken_.load(std::memory_order_relaxed);
+    while (!woken_.compare_exchange_weak(task.woken_next_, &task, std::memory_order_release, std::memory_order_relaxed)) {
+    }
+}
+
+void Scheduler::forget_wake() noexcept {
+    if (current_->woken_from_afar_.load(std::memory_order_acquire)) take_woken();
+}
+
+void Scheduler::take_woken() noexcept {
+    Task* oldest = nullptr;
+    for (Task* task = woken_.exchange(nullptr, std::memory_order_acq_rel); task != nullptr;) {
+        Task* const next = task->woken_next_;
+        task->woken_next_ = oldest;
+        oldest = task;
+        task = next;
+    }
+    while (oldest != nullptr) {
+        Task& task = *oldest;
+        oldest = task.woken_next_;
+        task.woken_from_afar_.store(false, std::memory_order_release); // from here on it may be put in again
+        make_ready(task);
+    }
+}
+
+bool Scheduler::hinted() const noexcept { return hints_.load(std::memory_order_acquire) != hints_seen_; }
 
 void Scheduler::run_before_idle() noexcept {
     while (BeforeIdle* what = before_idle_.pop_front()) what->run(*what);
@@ -204,8 +242,9 @@ void Scheduler::run_before_idle() noexcept {
 
 void Scheduler::wake_words() noexcept {
     // Counted before the words are read: a hint in between is seen next time.
-    hints_seen_ = wake_hints.load(std::memory_order_acquire);
+    hints_seen_ = hints_.load(std::memory_order_seq_cst);
     halted_for_ = nullptr; // its hint is among those; the next one may be anybody's
+    if (woken_.load(std::memory_order_acquire) != nullptr) take_woken();
     Task* task = words_.front();
     while (task != nullptr) {
         Task* next = List<Task>::next(*task);
@@ -252,9 +291,11 @@ Task& Scheduler::pick() {
 /// Interrupts off, look at everything once more, then enable and halt in one step: what comes in between ends the halt.
 void Scheduler::idle() {
     disable_interrupts();
+    halting_.store(true, std::memory_order_seq_cst);
     wake_words();
     wake_expired();
     if (!ready_.empty()) {
+        halting_.store(false, std::memory_order_relaxed);
         enable_interrupts();
         return;
     }
@@ -262,6 +303,7 @@ void Scheduler::idle() {
     if (earliest != kNever || timer_armed_) arm_timer(earliest);
     timer_armed_ = earliest != kNever;
     enable_and_halt();
+    halting_.store(false, std::memory_order_relaxed);
     ++wakeups_;
 }
 
@@ -278,18 +320,21 @@ TaskStatistics Scheduler::statistics() const noexcept { return {tasks_, cached_c
 // The public face.
 
 virtio::Result<Task*> spawn(const char* name, TaskEntry entry, void* argument, std::size_t stack_bytes, TaskLifetime lifetime) {
-    return the_scheduler.spawn(name, entry, argument, stack_bytes, lifetime);
+    return scheduler().spawn(name, entry, argument, stack_bytes, lifetime);
 }
-void join(Task& task) { the_scheduler.join(task); }
-void exit_task() { the_scheduler.exit(); }
-Task& current_task() noexcept { return the_scheduler.current(); }
-void yield() { the_scheduler.yield(); }
-void sleep_until(std::uint64_t deadline_ns) { (void)the_scheduler.wait_in(nullptr, deadline_ns); }
-bool wait_for(const std::atomic<std::uint32_t>& word, std::uint64_t deadline_ns) { return the_scheduler.wait_for_word(word, deadline_ns); }
-void before_idle(BeforeIdle& what) noexcept { the_scheduler.before_idle(what); }
-bool others_ready() noexcept { return the_scheduler.others_ready(); }
-void for_each_task(void (*visit)(const Task&, void*), void* context) { the_scheduler.for_each(visit, context); }
-TaskStatistics task_statistics() noexcept { return the_scheduler.statistics(); }
-void start_tasks() { the_scheduler.start(); }
+void join(Task& task) {
+    // Over there: its stack must not go before it has been left.
+    call_on(*task.processor_, [&task] { scheduler().join(task); });
+}
+void exit_task() { scheduler().exit(); }
+Task& current_task() noexcept { return scheduler().current(); }
+void yield() { scheduler().yield(); }
+void sleep_until(std::uint64_t deadline_ns) { (void)scheduler().wait_in(nullptr, deadline_ns); }
+bool wait_for(const std::atomic<std::uint32_t>& word, std::uint64_t deadline_ns) { return scheduler().wait_for_word(word, deadline_ns); }
+void before_idle(BeforeIdle& what) noexcept { scheduler().before_idle(what); }
+bool others_ready() noexcept { return scheduler().others_ready(); }
+void for_each_task(void (*visit)(const Task&, void*), void* context) { scheduler().for_each(visit, context); }
+TaskStatistics task_statistics() noexcept { return scheduler().statistics(); }
+void start_tasks() { scheduler().start(0, boot_reent()); }
 
 } // namespace kernel

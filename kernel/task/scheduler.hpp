@@ -1,5 +1,5 @@
-// The insides of kernel/task: one object that knows which task runs, which could, and what the others wait for. Everybody else uses
-// task.hpp and wait_queue.hpp. Task context only. A task is in at most one of the lists: ready, waiting on a word, or a WaitQueue's.
+// The insides of kernel/task: for each processor one object that knows which task runs there, which could, and what the others wait for.
+// Everybody else uses task.hpp and wait_queue.hpp. Task context of its own processor only, but for what says otherwise. A task is in at most one of the lists: ready, waiting on a word, or a WaitQueue's.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +12,11 @@ namespace kernel {
 
 class Scheduler {
 public:
+    constexpr Scheduler() noexcept = default;
+
     [[nodiscard]] Task& current() noexcept { return *current_; }
-    void start();
+    /// The caller, on its own stack, becomes the first task; `processor` counts them from 0.
+    void start(unsigned processor, struct _reent* reent);
 
     virtio::Result<Task*> spawn(const char* name, TaskEntry entry, void* argument, std::size_t stack_bytes, TaskLifetime lifetime);
     void join(Task& task);
@@ -23,7 +26,15 @@ public:
     /// Sleeps in `waiters` (or nowhere) until made ready; false if the deadline came first.
     bool wait_in(List<Task>* waiters, std::uint64_t deadline);
     bool wait_for_word(const std::atomic<std::uint32_t>& word, std::uint64_t deadline);
+    /// The task may be another processor's.
     void make_ready(Task& task) noexcept;
+    /// A wake of the running task that is still on its way from another processor is taken now.
+    void forget_wake() noexcept;
+
+    /// "A word may have become non-zero, or a task ready": any context, any processor.
+    void hint() noexcept { hints_.fetch_add(1, std::memory_order_seq_cst); }
+    /// Whether it halts or is about to, and has to be woken. Any context, any processor; after hint().
+    [[nodiscard]] bool halting() const noexcept { return halting_.load(std::memory_order_seq_cst); }
 
     void before_idle(BeforeIdle& what) noexcept {
         if (!what.listed()) before_idle_.push_back(what);
@@ -52,6 +63,11 @@ private:
     virtio::Result<void*> take_block(std::size_t pages);
     void give_block(void* block, std::size_t pages);
 
+    static constexpr std::uint32_t kIdsOfOne = 1u << 24; // task ids of one processor
+
+    void put_woken(Task& task) noexcept; // from any processor
+    void take_woken() noexcept;
+
     Task boot_task_;
     Task* current_ = &boot_task_;
     List<Task> ready_;
@@ -68,15 +84,13 @@ private:
     std::uint64_t switched_at_ = 0; // of busy_ns()
     std::uint64_t switches_ = 0;
     std::uint64_t wakeups_ = 0;
+    std::atomic<std::uint32_t> hints_{0};
+    std::atomic<bool> halting_{false};
+    std::atomic<Task*> woken_{nullptr};                      // by other processors, newest first
     std::uint32_t hints_seen_ = 0;                           // hints that the words were looked at for
     const std::atomic<std::uint32_t>* halted_for_ = nullptr; // the word whose hint ended the last halt_for()
     bool timer_armed_ = false;
     void (*idle_hook_)() = nullptr;
 };
-
-[[nodiscard]] Scheduler& scheduler() noexcept;
-
-/// How often wake_hint() was called, in handlers too.
-extern std::atomic<std::uint32_t> wake_hints;
 
 } // namespace kernel

@@ -1,4 +1,4 @@
-// A counting semaphore between tasks. For task context only: an interrupt handler sets a word and calls wake_hint() instead.
+// A counting semaphore between tasks of all processors. For task context only: an interrupt handler sets a word and calls wake_hint() instead.
 // The owner must keep it alive while somebody waits.
 //
 //     kernel::Semaphore room(8);
@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "kernel/task/wait_queue.hpp"
+#include "kernel/task/waiters.hpp"
 
 namespace kernel {
 
@@ -21,11 +21,12 @@ public:
     [[nodiscard]] bool acquire(std::uint64_t deadline_ns = kNever);
     [[nodiscard]] bool try_acquire() noexcept;
     void release() noexcept;
-    [[nodiscard]] std::uint32_t count() const noexcept { return count_; }
+    [[nodiscard]] std::uint32_t count() const noexcept;
 
 private:
+    mutable SpinLock spin_;
     std::uint32_t count_;
-    WaitQueue waiters_;
+    Waiters waiters_;
 };
 
 } // namespace kernel

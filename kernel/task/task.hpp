@@ -1,4 +1,4 @@
-// Cooperative tasks on one processor: each runs until it waits, yields or ends. A task's stack, its control block and its
+// Cooperative tasks: each runs until it waits, yields or ends, and stays on the processor on which it was spawned (kernel/processor). A task's stack, its control block and its
 // C library state are one run of pages with an unmapped guard page below, so that spawning needs no heap and an overflow faults.
 // Everything here is for task context (never for interrupt handlers), except wake_hint(). The scheduler owns every Task; a Task*
 // stays valid until the task has ended, and, if it was spawned joinable, until it has been joined.
@@ -23,6 +23,7 @@ struct _reent; // newlib's per-task state: errno, strtok, rand, ...
 
 namespace kernel {
 
+class Processor;
 class WaitQueue;
 
 inline constexpr std::size_t kDefaultStackBytes = 64 * 1024;
@@ -41,6 +42,14 @@ struct TaskLocal {
     alignas(16) std::byte storage[64] = {}; // for the value, if it fits: using it cannot run out of memory
 };
 
+class Task;
+
+/// A task's place among Waiters (waiters.hpp), guarded by their lock; it is in line once at most.
+struct SharedWait : ListNode<SharedWait> {
+    Task* task = nullptr;
+    bool woken = false;
+};
+
 class Task : public ListNode<Task>, public DeadlineNode<Task> {
 public:
     [[nodiscard]] const char* name() const noexcept { return name_; }
@@ -56,13 +65,15 @@ public:
     /// For the network stack; empty until its first use.
     TaskLocal network_local;
 
-    Task() noexcept = default;
+    constexpr Task() noexcept = default;
     Task(const Task&) = delete;
     Task& operator=(const Task&) = delete;
 
 private:
     friend class Scheduler;
     friend class WaitQueue;
+    friend class Waiters;
+    friend void join(Task& task);
 
     arch::Context context_{};
     struct _reent* reent_ = nullptr;
@@ -78,6 +89,10 @@ private:
     std::size_t block_pages_ = 0;
     std::size_t stack_bytes_ = 0;
     Task* joiner_ = nullptr;
+    Processor* processor_ = nullptr;
+    std::atomic<bool> woken_from_afar_{false}; // stands in its scheduler's list of those
+    Task* woken_next_ = nullptr;
+    SharedWait shared_wait_;
     Task* all_next_ = nullptr;
     Task* all_previous_ = nullptr;
     std::uint64_t run_ns_ = 0;
@@ -104,10 +119,11 @@ void yield();
 void sleep_until(std::uint64_t deadline_ns);
 
 /// Sleeps until `word` is not zero (true) or the deadline has passed (false). This is how a device's interrupt wakes a task:
-/// the handler sets the word and calls wake_hint(). The word is not cleared here.
+/// the handler sets the word and calls wake_hint(). Who sets a word on another processor calls notify() of the waiter's
+/// (kernel/processor). The word is not cleared here.
 [[nodiscard]] bool wait_for(const std::atomic<std::uint32_t>& word, std::uint64_t deadline_ns = kNever);
 
-/// "A word may have become non-zero": makes the scheduler look at the words again. Once for each word that was set. Safe in an
+/// "A word may have become non-zero": makes this processor's scheduler look at the words again. Once for each word that was set. Safe in an
 /// interrupt handler: it counts, touches no list and uses general registers only.
 void wake_hint() noexcept;
 
@@ -120,7 +136,7 @@ void before_idle(BeforeIdle& what) noexcept;
 /// Whether another task could run now.
 [[nodiscard]] bool others_ready() noexcept;
 
-/// Calls visit(const Task&, context) for every task that has not ended, oldest first. The visitor must not wait.
+/// Calls visit(const Task&, context) for every task of this processor that has not ended, oldest first. The visitor must not wait.
 void for_each_task(void (*visit)(const Task& task, void* context), void* context);
 
 struct TaskStatistics {
@@ -130,7 +146,7 @@ struct TaskStatistics {
     std::uint64_t idle_ns; // time halted
     std::uint64_t wakeups; // times the processor left its halt
 };
-[[nodiscard]] TaskStatistics task_statistics() noexcept;
+[[nodiscard]] TaskStatistics task_statistics() noexcept; // of this processor
 
 /// Makes the caller (the boot code, on its own stack) the first task. Call once, after memory and time are up.
 void start_tasks();

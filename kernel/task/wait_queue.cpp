@@ -1,6 +1,6 @@
 #include "kernel/task/wait_queue.hpp"
 
-#include "kernel/task/scheduler.hpp"
+#include "kernel/processor/processor.hpp"
 
 namespace kernel {
 

@@ -3,9 +3,11 @@
 #include <machine/cpu.hpp>
 
 #include "arch/kernel_hooks.hpp"
+#include "arch/processors.hpp"
 #include "arch/timer.hpp"
 #include "kernel/firmware/hardware.hpp"
 #include "kernel/interrupt/interrupts.hpp"
+#include "kernel/processor/processor.hpp"
 #include "kernel/time/monotonic.hpp"
 #include "kernel/time/rtc.hpp"
 #include "kernel/time/timer_interrupt.hpp"
@@ -22,10 +24,8 @@ constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
 arch::Rate to_counter_ticks;
 ClockInfo info;
 
-// 1 while no deadline is armed (never was, or it has passed).
-std::atomic<std::uint32_t> timer_idle{1};
-std::uint64_t armed_deadline = kNever;
 std::atomic<std::uint32_t> calibrated{0};
+std::uint32_t timer_vector = 0;
 
 // Wall clock minus monotonic clock; read from the RTC when first asked for.
 std::int64_t wall_offset_ns = 0;
@@ -35,9 +35,9 @@ bool wall_known = false;
 
 virtio::Result<> start_clock() {
     start_ticks = ringside_entry_ticks;
-    const auto vector = allocate_vector(timer::on_expiry, &timer_idle, "timer");
+    const auto vector = allocate_vector(timer::on_expiry, nullptr, "timer");
     if (!vector) return virtio::fail(vector.error());
-    const auto calibration = allocate_vector(timer::on_expiry, &calibrated, "calibration");
+    const auto calibration = allocate_vector(timer::on_calibration, &calibrated, "calibration");
     if (!calibration) return virtio::fail(calibration.error());
     const arch::TimerRates rates = arch::start_timer(hardware(), vector->number, {calibration->number, &calibrated});
     free_vector(*calibration);
@@ -49,14 +49,21 @@ virtio::Result<> start_clock() {
     info.counter_hz = rates.counter_hz;
     info.timer_hz = rates.timer_hz;
     info.calibration_ns = to_nanoseconds.convert(rates.asleep_ticks);
-    timer_idle.store(1, std::memory_order_relaxed);
+    timer_vector = vector->number;
     return {};
 }
+
+void start_clock_here() { arch::start_timer_here(timer_vector); }
 
 std::uint64_t busy_ns() noexcept { return to_nanoseconds.convert(arch::read_counter() - start_ticks - halted_ticks()); }
 
 std::int64_t wall_clock_ns() noexcept {
     if (!wall_known) {
+        if (&this_processor() != &processors::boot) { // one looks at the clock's registers
+            std::int64_t now = 0;
+            call_on(processors::boot, [&now] { now = wall_clock_ns(); });
+            return now;
+        }
         wall_known = true;
         if (const auto seconds = read_rtc(hardware().rtc))
             wall_offset_ns = *seconds * static_cast<std::int64_t>(kNanosecondsPerSecond) - static_cast<std::int64_t>(now_ns());
@@ -69,9 +76,10 @@ void arm_timer(std::uint64_t deadline_ns) noexcept {
     if (deadline_ns > kNever / 4) deadline_ns = kNever;
     // One that is still to come and comes first will do: whoever it wakes looks at the clock and arms again. Waits that move their
     // deadlines ahead all the time (a watchdog's) then cost no access to the timer, which under a hypervisor is an exit.
-    if (armed_deadline <= deadline_ns && deadline_ns != kNever && timer_idle.load(std::memory_order_acquire) == 0) return;
-    armed_deadline = deadline_ns;
-    timer_idle.store(deadline_ns == kNever ? 1 : 0, std::memory_order_relaxed);
+    timer::State& timer = this_processor().timer;
+    if (timer.armed_deadline <= deadline_ns && deadline_ns != kNever && timer.idle.load(std::memory_order_acquire) == 0) return;
+    timer.armed_deadline = deadline_ns;
+    timer.idle.store(deadline_ns == kNever ? 1 : 0, std::memory_order_relaxed);
     if (deadline_ns == kNever) return arch::stop_timer();
     // One tick later than the rounded-down conversion, so that the deadline has passed when the interrupt comes.
     arch::set_timer(start_ticks + to_counter_ticks.convert(deadline_ns) + 1);

@@ -16,14 +16,17 @@ inline constexpr std::uint64_t kNever = ~std::uint64_t{0};
 /// Finds the rates of the processor's counter and of the timer (sleeping some milliseconds if nobody tells). After start_interrupts().
 [[nodiscard]] virtio::Result<> start_clock();
 
+/// The timer of another processor, on that processor. After start_clock().
+void start_clock_here();
+
 /// Monotonic; 0 is the first instruction after the loader (0 all the time until start_clock()).
 [[nodiscard]] std::uint64_t now_ns() noexcept;
-/// The same without the time that the processor was halted.
+/// The same without the time that this processor was halted.
 [[nodiscard]] std::uint64_t busy_ns() noexcept;
 /// UTC, nanoseconds since 1970-01-01.
 [[nodiscard]] std::int64_t wall_clock_ns() noexcept;
 
-/// Ends a halt at `deadline_ns` of now_ns() (or earlier, if the hardware cannot count that far: look at the clock). kNever switches it off.
+/// Ends a halt of this processor at `deadline_ns` of now_ns() (or earlier, if the hardware cannot count that far: look at the clock). kNever switches it off.
 void arm_timer(std::uint64_t deadline_ns) noexcept;
 
 /// Where the rate came from ("kvmclock", "cpuid", "pit", "cntfrq", "device tree", ...) and how much was found.

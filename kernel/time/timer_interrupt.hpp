@@ -1,4 +1,4 @@
-// Inside kernel/time only: the handler of the timer's and of the calibration's interrupt.
+// Inside kernel/time only: the handlers of the timer's and of the calibration's interrupt. Interrupt context.
 #pragma once
 
 #include <atomic>
@@ -6,7 +6,9 @@
 
 namespace kernel::timer {
 
-/// `context` is a std::atomic<std::uint32_t> that becomes 1. Interrupt context.
-void on_expiry(void* context);
+/// Notes that this processor's timer has run down.
+void on_expiry(void*);
+/// `context` is a std::atomic<std::uint32_t> that becomes 1.
+void on_calibration(void* context);
 
 } // namespace kernel::timer

@@ -16,6 +16,7 @@
 #include "kernel/memory/pages.hpp"
 #include "kernel/newlib/reent.hpp"
 #include "kernel/panic/panic.hpp"
+#include "kernel/processor/processor.hpp"
 #include "kernel/time/clock.hpp"
 
 namespace fake {
@@ -101,7 +102,11 @@ void panic(const char* format, ...) {
 
 } // namespace kernel
 
+extern "C" void* ringside_test_processor() { return &kernel::processors::boot; }
+
 namespace arch {
+
+void wake_processor(std::uint64_t) noexcept {}
 
 namespace {
 std::map<Context*, std::unique_ptr<ucontext_t>> contexts;

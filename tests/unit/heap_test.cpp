@@ -24,6 +24,10 @@ std::uintptr_t extend(std::ptrdiff_t bytes) { return reinterpret_cast<std::uintp
 namespace kernel {
 namespace memory {
 PageAllocator& page_allocator() noexcept { return pages; }
+SpinLock& page_lock() noexcept {
+    static SpinLock lock;
+    return lock;
+}
 std::size_t managed_pages() noexcept { return managed; }
 } // namespace memory
 void free_pages(void* first, std::size_t count) { REQUIRE(pages.free(reinterpret_cast<std::uintptr_t>(first) / kPageSize, count)); }

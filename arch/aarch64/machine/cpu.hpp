@@ -28,6 +28,14 @@ inline void enable_and_halt() noexcept { asm volatile("dsb sy; wfi; msr daifclr,
     for (;;) asm volatile("msr daifset, #15; wfi" : : : "memory");
 }
 
+/// What set_processor_pointer() was given on this processor.
+[[nodiscard]] inline void* processor_pointer() noexcept {
+    void* pointer;
+    asm("mrs %0, tpidr_el0" : "=r"(pointer));
+    return pointer;
+}
+inline void set_processor_pointer(void* pointer) noexcept { asm volatile("msr tpidr_el0, %0" : : "r"(pointer) : "memory"); }
+
 /// A random number from the processor; false without FEAT_RNG or when it is out of entropy (ten tries).
 [[nodiscard]] inline bool random_number(std::uint64_t& value) noexcept {
     std::uint64_t features;

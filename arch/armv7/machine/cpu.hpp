@@ -28,6 +28,14 @@ inline void enable_and_halt() noexcept { asm volatile("cpsid i; dsb; wfi; cpsie 
     for (;;) asm volatile("cpsid if; wfi" : : : "memory");
 }
 
+/// What set_processor_pointer() was given on this processor.
+[[nodiscard]] inline void* processor_pointer() noexcept {
+    void* pointer;
+    asm("mrc p15, 0, %0, c13, c0, 4" : "=r"(pointer)); // TPIDRPRW
+    return pointer;
+}
+inline void set_processor_pointer(void* pointer) noexcept { asm volatile("mcr p15, 0, %0, c13, c0, 4" : : "r"(pointer) : "memory"); }
+
 /// There is no instruction for it before ARMv8.5.
 [[nodiscard]] inline bool random_number(std::uint64_t&) noexcept { return false; }
 inline constexpr const char* kRandomSource = "none";

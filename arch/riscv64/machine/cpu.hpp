@@ -30,6 +30,14 @@ inline void enable_and_halt() noexcept { asm volatile("wfi; csrsi sstatus, 2" : 
     for (;;) asm volatile("wfi" : : : "memory");
 }
 
+/// What set_processor_pointer() was given on this processor. (The thread pointer: there are no thread-local variables.)
+[[nodiscard]] inline void* processor_pointer() noexcept {
+    void* pointer;
+    asm("mv %0, tp" : "=r"(pointer));
+    return pointer;
+}
+inline void set_processor_pointer(void* pointer) noexcept { asm volatile("mv tp, %0" : : "r"(pointer) : "memory"); }
+
 /// The entropy source of the scalar cryptography extensions is machine mode's: supervisor mode has no random number of its own.
 [[nodiscard]] inline bool random_number(std::uint64_t&) noexcept { return false; }
 /// What that source is called.

@@ -28,6 +28,20 @@ inline void enable_and_halt() noexcept { asm volatile("sti; hlt" : : : "memory")
     for (;;) asm volatile("cli; hlt" : : : "memory");
 }
 
+/// What set_processor_pointer() was given on this processor: an object whose first member is its own address.
+[[nodiscard]] inline void* processor_pointer() noexcept {
+    void* pointer;
+    asm("movq %%gs:0, %0" : "=r"(pointer));
+    return pointer;
+}
+inline void set_processor_pointer(void* pointer) noexcept {
+    const auto value = reinterpret_cast<std::uintptr_t>(pointer);
+    asm volatile("wrmsr"
+                 :
+                 : "c"(0xc0000101), "a"(static_cast<std::uint32_t>(value)), "d"(static_cast<std::uint32_t>(value >> 32))
+                 : "memory");
+}
+
 /// A random number from the processor; false without RDRAND or when it is out of entropy (ten tries, as its manual advises).
 [[nodiscard]] inline bool random_number(std::uint64_t& value) noexcept {
     std::uint32_t eax = 1, ebx, ecx = 0, edx;

@@ -75,5 +75,6 @@ void check_disks();
 void check_channels();
 void check_network();
 void check_sockets();
+void check_processors();
 
 } // namespace selftest

@@ -18,9 +18,10 @@ struct Group {
     void (*run)();
 };
 constexpr Group kGroups[] = {
-    {"memory", selftest::check_memory},   {"tasks", selftest::check_tasks},     {"clock", selftest::check_clock},
-    {"library", selftest::check_library}, {"entropy", selftest::check_entropy}, {"disks", selftest::check_disks},
-    {"ports", selftest::check_channels},  {"net", selftest::check_network},     {"sockets", selftest::check_sockets},
+    {"memory", selftest::check_memory},         {"tasks", selftest::check_tasks},     {"clock", selftest::check_clock},
+    {"library", selftest::check_library},       {"entropy", selftest::check_entropy}, {"disks", selftest::check_disks},
+    {"ports", selftest::check_channels},        {"net", selftest::check_network},     {"sockets", selftest::check_sockets},
+    {"processors", selftest::check_processors},
 };
 
 /// Without any only= everything is wanted.
