@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 
 #include <ringside/arch/io.hpp>
 
@@ -17,13 +18,13 @@ public:
     SpinLock& operator=(const SpinLock&) = delete;
 
     void lock() noexcept {
-        while (held_.exchange(true, std::memory_order_acquire)) [[unlikely]]
-            while (held_.load(std::memory_order_relaxed)) arch::relax();
+        while (held_.exchange(1, std::memory_order_acquire) != 0) [[unlikely]]
+            while (held_.load(std::memory_order_relaxed) != 0) arch::relax();
     }
-    void unlock() noexcept { held_.store(false, std::memory_order_release); }
+    void unlock() noexcept { held_.store(0, std::memory_order_release); }
 
 private:
-    std::atomic<bool> held_{false};
+    std::atomic<std::uint32_t> held_{0}; // a word: not every processor exchanges bytes
 };
 
 class [[nodiscard]] SpinGuard {

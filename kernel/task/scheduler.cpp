@@ -208,14 +208,14 @@ void Scheduler::make_ready(Task& task) noexcept {
 }
 
 void Scheduler::put_woken(Task& task) noexcept {
-    if (task.woken_from_afar_.exchange(true, std::memory_order_acq_rel)) return; // it is on its way already
+    if (task.woken_from_afar_.exchange(1, std::memory_order_acq_rel) != 0) return; // it is on its way already
     task.woken_next_ = woken_.load(std::memory_order_relaxed);
     while (!woken_.compare_exchange_weak(task.woken_next_, &task, std::memory_order_release, std::memory_order_relaxed)) {
     }
 }
 
 void Scheduler::forget_wake() noexcept {
-    if (current_->woken_from_afar_.load(std::memory_order_acquire)) take_woken();
+    if (current_->woken_from_afar_.load(std::memory_order_acquire) != 0) take_woken();
 }
 
 void Scheduler::take_woken() noexcept {
@@ -229,7 +229,7 @@ void Scheduler::take_woken() noexcept {
     while (oldest != nullptr) {
         Task& task = *oldest;
         oldest = task.woken_next_;
-        task.woken_from_afar_.store(false, std::memory_order_release); // from here on it may be put in again
+        task.woken_from_afar_.store(0, std::memory_order_release); // from here on it may be put in again
         make_ready(task);
     }
 }

@@ -90,7 +90,7 @@ private:
     std::size_t stack_bytes_ = 0;
     Task* joiner_ = nullptr;
     Processor* processor_ = nullptr;
-    std::atomic<bool> woken_from_afar_{false}; // stands in its scheduler's list of those
+    std::atomic<std::uint32_t> woken_from_afar_{0}; // stands in its scheduler's list of those
     Task* woken_next_ = nullptr;
     SharedWait shared_wait_;
     Task* all_next_ = nullptr;
