@@ -38,6 +38,12 @@ struct Wide {
     return {a.high + (low < b ? 1 : 0), low};
 }
 
+/// Without the library function that divides on 32-bit processors, which may use vector registers: for interrupt handlers.
+[[nodiscard]] constexpr std::uint64_t divide_by_1000(std::uint64_t value) noexcept {
+    // 1000 = 8 * 125, and 2^68 / 125, rounded up, errs by less than 2^61 values can show.
+    return multiply(value >> 3, 0x20c4'9ba5'e353'f7cf).high >> 4;
+}
+
 /// The quotient, rounded down; the largest number if it is no 64-bit one. `divisor` is not 0. Slow: a step for each bit.
 [[nodiscard]] constexpr std::uint64_t divide(Wide value, std::uint64_t divisor) noexcept {
     if (value.high >= divisor) return ~std::uint64_t{0};

@@ -71,9 +71,7 @@ bool overlaps_usable(std::uint64_t begin, std::uint64_t end) noexcept {
         return begin >= end || tables.map(begin, begin, end - begin, Access::read_write, Cache::normal);
     };
     for (const MemoryRegion& region : memory_map()) {
-        if (region.kind != MemoryKind::usable) continue;
-        const std::uint64_t begin = std::max(page_up(region.base), arch::kLowestUsable),
-                            end = std::min(page_down(region.base + region.size), arch::kHighestUsable);
+        const auto [begin, end] = memory::usable_range(region);
         // Around the image, whose sections have rights of their own.
         if (!map(begin, std::min(end, image_begin)) || !map(std::max(begin, image_end), end)) return false;
     }

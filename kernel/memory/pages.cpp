@@ -6,6 +6,8 @@
 
 #include "arch/kernel_hooks.hpp"
 #include "kernel/boot_info.hpp"
+#include "kernel/firmware/command_line.hpp"
+#include "kernel/memory/budget.hpp"
 #include "kernel/memory/memory_setup.hpp"
 #include "kernel/panic/panic.hpp"
 
@@ -17,20 +19,14 @@ SpinLock lock;
 std::size_t total_pages = 0;
 std::size_t ballooned_pages = 0;
 
-struct Range {
-    std::uint64_t begin;
-    std::uint64_t end;
-};
+using memory::Range;
+using memory::usable_range;
+
+// Usable memory from here on is left alone.
+std::uint64_t budget_end = ~std::uint64_t{0};
 
 constexpr std::uint64_t page_down(std::uint64_t address) noexcept { return address & ~std::uint64_t{kPageSize - 1}; }
 constexpr std::uint64_t page_up(std::uint64_t address) noexcept { return page_down(address + kPageSize - 1); }
-
-Range usable_range(const MemoryRegion& region) noexcept {
-    if (region.kind != MemoryKind::usable) return {0, 0};
-    const std::uint64_t begin = std::max(page_up(region.base), arch::kLowestUsable),
-                        end = std::min(page_down(region.base + region.size), arch::kHighestUsable);
-    return begin < end ? Range{begin, end} : Range{0, 0};
-}
 
 Range image_range() noexcept {
     return {reinterpret_cast<std::uintptr_t>(ringside_image_start), page_up(reinterpret_cast<std::uintptr_t>(ringside_image_end))};
@@ -75,15 +71,38 @@ std::size_t page_of(std::uint64_t address) noexcept {
 std::size_t page_of(const void* address) noexcept { return reinterpret_cast<std::uintptr_t>(address) / kPageSize; }
 void* address_of(std::size_t page) noexcept { return reinterpret_cast<void*>(page * kPageSize); }
 
+/// memory= on the command line, or what the image was built for: the smaller of the two.
+void keep_to_budget() {
+    std::uint64_t budget = RINGSIDE_MEMORY_LIMIT;
+    if (const auto word = command_line_value("memory")) {
+        const auto size = parse_size(*word);
+        if (!size) panic("memory=%.*s is no size: a number and K, M or G", static_cast<int>(word->size()), word->data());
+        if (budget == 0 || *size < budget) budget = *size;
+    }
+    if (budget == 0) return;
+    const Range image = image_range();
+    budget_end = page_down(end_of_budget(memory_map(), image.begin, image.end, budget));
+    if (budget_end == 0)
+        panic("the image alone is larger than the %llu KiB of memory that may be used", static_cast<unsigned long long>(budget / 1024));
+}
+
 } // namespace
 
 namespace memory {
+Range usable_range(const MemoryRegion& region) noexcept {
+    if (region.kind != MemoryKind::usable) return {};
+    const std::uint64_t begin = std::max(page_up(region.base), arch::kLowestUsable),
+                        end = std::min({page_down(region.base + region.size), arch::kHighestUsable, budget_end});
+    return begin < end ? Range{begin, end} : Range{};
+}
+
 PageAllocator& page_allocator() noexcept { return allocator; }
 SpinLock& page_lock() noexcept { return lock; }
 std::size_t managed_pages() noexcept { return total_pages; }
 } // namespace memory
 
 virtio::Result<> start_memory() {
+    keep_to_budget();
     std::uint64_t highest = 0;
     for (const MemoryRegion& region : memory_map()) highest = std::max(highest, usable_range(region).end);
     const std::size_t metadata_bytes = PageAllocator::metadata_bytes(page_of(highest));

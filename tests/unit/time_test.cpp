@@ -78,6 +78,9 @@ TEST_CASE("products and quotients of 128 bits, in halves as well") {
             CHECK(arch::divide(arch::add(product, b - 1), b) == a);
             CHECK(arch::divide(arch::add(product, b), b) == (a == kMost ? kMost : a + 1));
         }
+    for (const std::uint64_t number : kNumbers)
+        for (std::uint64_t near = number - 2000; near != number + 2000; ++near)
+            if (arch::divide_by_1000(near) != near / 1000) FAIL_CHECK(near);
     CHECK(arch::multiply_halves(kMost, kMost) == arch::Wide{kMost - 1, 1});
     CHECK(arch::divide({5, 0}, 5) == kMost); // does not fit
     CHECK(arch::divide({4, kMost}, 5) == kMost);
