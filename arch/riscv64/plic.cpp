@@ -20,7 +20,9 @@ const char* Plic::start(const InterruptChip& chip, std::uint32_t context, MapReg
     if (base_ == 0) return "the PLIC's registers cannot be mapped";
     context_ = context;
     sources_ = std::min(chip.count != 0 ? chip.count : kMostSources, kMostSources);
-    for (std::uint32_t source = 0; source <= sources_; source += 32) mmio_write32(enable_word(source), 0);
+    // Where the last source alone begins a word, that word is left as it is, since a source without a priority never interrupts: QEMU 7.2 tells
+    // of 96 sources and has registers for 0 to 95.
+    for (std::uint32_t source = 0; source < sources_; source += 32) mmio_write32(enable_word(source), 0);
     for (std::uint32_t source = 1; source <= sources_; ++source) mmio_write32(base_ + std::uintptr_t{source} * 4, 0);
     mmio_write32(base_ + kContext + kContextStride * context_, 0); // threshold: every priority above 0
     return nullptr;
