@@ -1,4 +1,4 @@
-// Which device an interrupt belongs to: message vectors have one target each, an I/O APIC line may have several. Handlers run with
+// Which device an interrupt belongs to: message vectors have one target each, a line may have several. Handlers run with
 // general registers only (routes_interrupt.cpp); everything else is task context. Owned by the platform, static.
 //
 //     auto message = routes.add_message(target, requester, 0, "pci 00:03.0");         // write it into the device's MSI-X table

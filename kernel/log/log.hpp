@@ -56,11 +56,11 @@ private:
     LogCursor cursor_;
 };
 
-/// Where lines go at once, besides the ring: the 16550 from the start. The function is called in task context, must not block for
+/// Where lines go at once, besides the ring: the serial port from the start. The function is called in task context, must not block for
 /// long and must not log; the line ends without a newline. Null: none, as soon as something else follows the ring.
 using LogSink = void (*)(void* context, const LogLine& line);
 void set_log_sink(LogSink sink, void* context) noexcept;
-/// The first sink: prints "[    0.123456] text" on the 16550.
+/// The first sink: prints "[    0.123456] text" on the serial port.
 void serial_log_sink(void* context, const LogLine& line);
 
 /// The ring itself, for log_ring.hpp's readers.

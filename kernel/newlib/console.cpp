@@ -16,7 +16,7 @@ namespace kernel {
 
 namespace {
 
-/// The 16550, until something better is there. Nothing interrupts for it: a reader looks 50 times a second.
+/// The serial port, until something better is there. Nothing interrupts for it: a reader looks 50 times a second.
 class SerialConsole final : public Console {
 public:
     constexpr SerialConsole() noexcept : Console(kLookNs) {}

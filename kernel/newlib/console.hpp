@@ -1,5 +1,5 @@
 // What descriptors 0, 1 and 2 talk to. The virtio console registers itself when it is up; before that (and without one) it is the
-// 16550. Task context only. The owner keeps the object alive until another one has been set. read() and write() may wait, so neither
+// serial port. Task context only. The owner keeps the object alive until another one has been set. read() and write() may wait, so neither
 // is called with a lock of the implementation held.
 //
 //     struct PortConsole final : kernel::Console { ... };
@@ -43,7 +43,7 @@ protected:
     ~Console() = default;
 };
 
-/// From now on the standard streams use this one. The log's 16550 sink is switched off with the first call.
+/// From now on the standard streams use this one. The log's serial sink is switched off with the first call.
 void set_console(Console& console) noexcept;
 [[nodiscard]] Console& console() noexcept;
 

@@ -1,5 +1,5 @@
-// What newlib asks of a system: descriptors, memory, time, the process that there is only one of. Task context only. For x86-64 newlib
-// calls these by their plain names.
+// What newlib asks of a system: descriptors, memory, time, the process that there is only one of. Task context only. newlib
+// calls these by their plain names, and on all processors but x86-64 by second names as well (at the end).
 #include <array>
 #include <cerrno>
 #include <climits>
@@ -293,7 +293,7 @@ int kill(pid_t process, int signal) {
 }
 }
 
-// On all processors but x86_64 newlib calls its system by second names, with an underscore in front.
+// The same with an underscore in front.
 #define RINGSIDE_SECOND_NAME(name) asm(".globl _" #name "\n.set _" #name ", " #name)
 RINGSIDE_SECOND_NAME(read);
 RINGSIDE_SECOND_NAME(write);

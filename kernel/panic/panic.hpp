@@ -1,5 +1,5 @@
 // The last words: a message, registers, a symbolised backtrace, then power off with status 101.
-// Any context, any state: no heap, no locks, no libc, no vector registers. Output goes to the 16550 and, if registered, through
+// Any context, any state: no heap, no locks, no libc, no vector registers. Output goes to the serial port and, if registered, through
 // the emergency writer (the virtio console's emergency write), which must be just as frugal.
 //
 //     kernel::panic("page %p freed twice", page);          // prints "PANIC: page 0x1234000 freed twice" and a backtrace
@@ -34,7 +34,7 @@ void begin_panic() noexcept;
 using EmergencyWriter = void (*)(const char* text, std::size_t size);
 void set_emergency_writer(EmergencyWriter writer) noexcept;
 
-/// Raw output of the panic path: 16550 and emergency writer.
+/// Raw output of the panic path: serial port and emergency writer.
 void emergency_write(std::string_view text) noexcept;
 [[gnu::format(printf, 1, 2)]] void emergency_print(const char* format, ...) noexcept;
 
