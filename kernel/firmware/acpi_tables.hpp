@@ -69,7 +69,7 @@ struct Fadt {
     std::uint8_t acpi_enable = 0;
     Register pm1a_event, pm1b_event, pm1a_control, pm1b_control;
     std::uint8_t pm1_event_bytes = 0;
-    Register general_event; ///< general purpose events, a bit each: what happened, then what interrupts
+    Register general_event;               ///< general purpose events, a bit each: what happened, then what interrupts
     std::uint8_t general_event_bytes = 0; ///< of both halves
     Register pm_timer;
     bool pm_timer_32_bits = false;

@@ -95,14 +95,23 @@ DeviceTree::Token DeviceTree::token(std::uint32_t at) const noexcept {
             const std::uint32_t size = word(structure_, at), name_offset = word(structure_, at + 4);
             at += 8;
             if (size > structure_.size() - at) return broken("a property reaches beyond the structure block");
-            const auto name = string_at(strings_, name_offset);
-            if (!name) return broken("a property's name is outside the strings");
-            return {
-                .kind = Kind::property, .next = (at + size + 3) & ~std::uint32_t{3}, .name = *name, .value = structure_.subspan(at, size)};
+            return {.kind = Kind::property,
+                    .next = (at + size + 3) & ~std::uint32_t{3},
+                    .name_offset = name_offset,
+                    .value = structure_.subspan(at, size)};
         }
         default: return broken("an unknown token");
         }
     }
+}
+
+bool DeviceTree::is_named(const Token& property, std::string_view name) const noexcept {
+    const std::size_t offset = property.name_offset;
+    if (offset >= strings_.size() || name.size() >= strings_.size() - offset || strings_[offset + name.size()] != std::byte{0})
+        return false;
+    for (std::size_t i = 0; i < name.size(); ++i)
+        if (static_cast<char>(strings_[offset + i]) != name[i]) return false;
+    return true;
 }
 
 /// One root, every node closed, properties before children, nothing deeper than a path can be.
@@ -128,6 +137,7 @@ TreeProblem DeviceTree::check() const noexcept {
         case Kind::property:
             if (depth == 0) return {"a property outside of any node", at};
             if (after_child) return {"a property behind a child node", at};
+            if (!string_at(strings_, found.name_offset)) return {"a property's name is outside the strings", at};
             break;
         case Kind::end:
             if (depth != 0) return {"a node is not closed", at};
@@ -163,13 +173,15 @@ std::optional<TreeNode> DeviceTree::find(std::string_view path) const noexcept {
 
 std::optional<TreeNode> DeviceTree::find_handle(std::uint32_t phandle) const noexcept {
     if (phandle == 0 || phandle == 0xffffffff) return std::nullopt;
-    if (phandle == last_handle_ && last_node_.tree_ == this) return last_node_;
-    for (auto node = root(); node; node = node->next())
-        if (node->cell("phandle") == phandle || node->cell("linux,phandle") == phandle) {
-            last_handle_ = phandle;
-            last_node_ = *node;
-            return node;
-        }
+    for (const Found& found : found_)
+        if (found.handle == phandle && found.node.tree_ == this) return found.node; // a copied tree's are another's
+    for (auto node = root(); node; node = node->next()) {
+        auto handle = node->cell("phandle");
+        if (!handle) handle = node->cell("linux,phandle");
+        if (handle != phandle) continue;
+        found_[next_found_++ % found_.size()] = {phandle, *node};
+        return node;
+    }
     return std::nullopt;
 }
 
@@ -264,7 +276,7 @@ std::optional<std::span<const std::byte>> TreeNode::property(std::string_view na
     for (;;) {
         const DeviceTree::Token found = tree_->token(at);
         if (found.kind != DeviceTree::Kind::property) return std::nullopt;
-        if (found.name == name) return found.value;
+        if (tree_->is_named(found, name)) return found.value;
         at = found.next;
     }
 }

@@ -1,7 +1,7 @@
 // A flattened device tree (Devicetree Specification 0.4, version 17 and 16 of the blob): pure functions over bytes that somebody
 // else wrote. open() checks the whole structure once and says what is wrong where; everything behind it is bounds-checked
 // all the same, and each walk is bounded. Addresses are 64-bit values, never pointers. The bytes must outlive the tree, the tree
-// its nodes. A lookup remembers the last phandle: one task at a time. Any context otherwise; nothing is allocated.
+// its nodes. Lookups remember a few phandles: one task at a time. Any context otherwise; nothing is allocated.
 //
 //     auto tree = kernel::DeviceTree::open(bytes);            // else tree.error().what, .offset
 //     for (auto node = tree->root(); node; node = node->next())
@@ -151,19 +151,26 @@ private:
     struct Token {
         Kind kind = Kind::broken;
         std::uint32_t next = 0;
-        std::string_view name{};            // a node's or a property's
+        std::string_view name{};            // a node's
+        std::uint32_t name_offset = 0;      // a property's, in the strings; open() has seen that they end
         std::span<const std::byte> value{}; // a property's
         const char* problem = nullptr;
     };
     [[nodiscard]] Token token(std::uint32_t at) const noexcept;
+    [[nodiscard]] bool is_named(const Token& property, std::string_view name) const noexcept;
     [[nodiscard]] TreeProblem check() const noexcept;
 
     std::span<const std::byte> bytes_;
     std::span<const std::byte> structure_;
     std::span<const std::byte> strings_;
     std::span<const std::byte> reservations_;
-    mutable std::uint32_t last_handle_ = 0;
-    mutable TreeNode last_node_;
+    // The phandles looked up last: a machine has few chips, and a walk for each interrupt would be long.
+    struct Found {
+        std::uint32_t handle = 0;
+        TreeNode node;
+    };
+    mutable std::array<Found, 4> found_{};
+    mutable std::size_t next_found_ = 0;
 };
 
 } // namespace kernel

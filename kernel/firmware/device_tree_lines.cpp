@@ -33,15 +33,23 @@ std::optional<TreeNode> through_map(const DeviceTree& tree, const TreeNode& nexu
     if (!map) return std::nullopt;
     const auto mask = nexus.property("interrupt-map-mask");
     const std::size_t keys = lookup.count(), length = cells_in(*map);
+    // Most maps name one target over and over.
+    std::uint32_t handle = 0;
+    std::optional<TreeNode> target;
+    std::size_t unit_count = 0, count = 0;
     for (std::size_t at = 0; at + keys < length;) {
         bool matches = true;
         for (std::size_t i = 0; i < keys; ++i) {
             const std::uint32_t bits = mask ? cell_at(*mask, i) : ~std::uint32_t{0};
             matches = matches && (lookup.cell(i) & bits) == (cell_at(*map, at + i) & bits);
         }
-        const auto target = tree.find_handle(cell_at(*map, at + keys));
-        if (!target) return std::nullopt; // how long this entry is only its target says
-        const std::size_t unit_count = target->cell("#address-cells").value_or(0), count = target->cell("#interrupt-cells").value_or(0);
+        if (!target || cell_at(*map, at + keys) != handle) {
+            handle = cell_at(*map, at + keys);
+            target = tree.find_handle(handle);
+            if (!target) return std::nullopt; // how long this entry is only its target says
+            unit_count = target->cell("#address-cells").value_or(0);
+            count = target->cell("#interrupt-cells").value_or(0);
+        }
         if (unit_count > kMostUnitCells || count == 0 || count > TreeInterrupt::kMostCells) return std::nullopt;
         at += keys + 1;
         if (length - at < unit_count + count) return std::nullopt;

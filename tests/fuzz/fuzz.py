@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""fuzz.py BUILD [TARGET ...] [--seconds N | --hours H] [--plant]: libFuzzer with ASan and UBSan against the ring engines. Builds what is not
-built yet in the folder BUILD (clang 19), starts from the seeds in seeds/ and from what was found before, and fails on any crash, violated rule,
-sanitizer report or hang. The time is for all targets together. --plant afterwards switches single checks of the engines off: each must be found."""
+"""fuzz.py BUILD [TARGET | rings | firmware ...] [--seconds N | --hours H] [--plant]: libFuzzer with ASan and UBSan against the ring engines and
+the readers of firmware's tables. Builds what is not built yet in the folder BUILD (clang 19), starts from the seeds in seeds/, from device trees that
+QEMU dumps, and from what was found before, and fails on any crash, violated rule, sanitizer report or hang. The time is for all targets together.
+--plant afterwards takes out single checks: each must be found."""
 
 import argparse
 import concurrent.futures
@@ -15,14 +16,43 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = Path(__file__).resolve().parent / "seeds"
+DICTIONARIES = Path(__file__).resolve().parent / "dictionaries"
 COMPILER = "clang++-19"
-TARGETS = [f"{ring}_{kind}" for ring in ("split", "packed") for kind in ("direct", "indirect", "in_order")]
+RINGS = [f"{ring}_{kind}" for ring in ("split", "packed") for kind in ("direct", "indirect", "in_order")]
+# NAME_fuzz.cpp and what it looks at.
+FIRMWARE = {
+    "device_tree": [f"kernel/firmware/{name}.cpp" for name in ("device_tree", "device_tree_address", "device_tree_lines", "tree_boot", "tree_buses",
+                                                               "tree_hardware")],
+    "acpi": ["kernel/firmware/acpi_mmio.cpp", "kernel/firmware/acpi_tables.cpp"],
+    "mp_table": ["kernel/firmware/mp_table.cpp"],
+    "boot_info": [f"boot/x86_64/{name}.cpp" for name in ("efi", "firmware_scan", "linux", "multiboot2", "pvh")],
+    "command_line": ["drivers/bus/mmio_slot.cpp", "kernel/firmware/command_line.cpp"],
+}
+GROUPS = {"rings": RINGS, "firmware": list(FIRMWARE)}
+TARGETS = [*RINGS, *FIRMWARE]
+LONGEST = {"device_tree": 16384, "boot_info": 8192, "acpi": 4096}
 FLAGS = ["-std=c++23", "-O1", "-g1", "-fno-omit-frame-pointer", "-Wall", "-Wextra", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
          "-DRINGSIDE_MEMORY_POLICY=\"tests/policy/memory_test.hpp\"", f"-I{ROOT}", f"-I{ROOT}/arch/host/include"]
 ENGINES = ["libvirtio/base.cpp", "libvirtio/ring/packed.cpp", "libvirtio/ring/ring.cpp", "libvirtio/ring/split.cpp"]
 # What the fuzzer must find within seconds when it is planted: engine, number of the switch (tests/policy/memory_test.hpp), target.
 PLANTS = [("split", 5, "split_direct"), ("split", 6, "split_indirect"), ("packed", 40, "packed_direct"), ("packed", 42, "packed_indirect"),
           ("split", 8, "split_in_order"), ("packed", 50, "packed_in_order")]
+# The same for the readers, which have no switches: a check's text in a source, and what a copy of the source has instead.
+TEXT_PLANTS = [
+    ("device_tree", "kernel/firmware/device_tree_address.cpp", "if (!cpu || range.size == 0 ||", "if (!cpu ||"),
+    ("device_tree", "kernel/firmware/device_tree_lines.cpp", "hops < kMostHops", "true"),
+    ("device_tree", "kernel/firmware/tree_buses.cpp", "registers->size < kLeastMmioBytes", "false"),
+    ("acpi", "kernel/firmware/acpi_mmio.cpp", "else if (result.found == into.size())", "else if (false)"),
+    ("acpi", "kernel/firmware/acpi_tables.cpp", "madt.override_count >= madt.overrides.size()", "false"),
+    ("mp_table", "kernel/firmware/mp_table.cpp", "if (found.interrupt_count >= found.interrupts.size()) break;", ""),
+    ("boot_info", "boot/x86_64/memory_map.hpp", "if (size == 0 || base + size < base) return;", ""),
+    ("command_line", "kernel/firmware/command_line.cpp", "if (length == out.size()) return std::nullopt;", ""),
+]
+# Machines whose device trees the fuzzer starts from.
+TREES = {"aarch64-gicv2": ["qemu-system-aarch64", "-M", "virt,gic-version=2", "-smp", "2"],
+         "aarch64-gicv3": ["qemu-system-aarch64", "-M", "virt,gic-version=3"],
+         "riscv64": ["qemu-system-riscv64", "-M", "virt", "-smp", "2", "-bios", "none"],
+         "riscv64-aia": ["qemu-system-riscv64", "-M", "virt,aia=aplic-imsic", "-smp", "2", "-bios", "none"]}
 
 
 def run(command, **options):
@@ -62,25 +92,75 @@ class Builder:
                 return object_file, made.stdout + made.stderr
         return object_file, ""
 
+    def link(self, program, objects):
+        if program.exists() and all(program.stat().st_mtime >= each.stat().st_mtime for each in objects):
+            return
+        linked = run([COMPILER, "-fsanitize=fuzzer,address,undefined", "-o", program, *objects])
+        if linked.returncode:
+            sys.exit(linked.stdout + linked.stderr)
+
     def build(self, targets):
         probe = ["-fsanitize=fuzzer-no-link"]
-        shared = [(source.replace("/", "-"), source, probe if source in ENGINES else []) for source in ENGINES + referee_sources()]
-        own = [(target, "tests/fuzz/ring_fuzz.cpp", [*probe, *("-DFUZZ_RING=%s -DFUZZ_KIND=%s" % tuple(target.split("_", 1))).split()])
-               for target in targets]
+        parts = {}   # target -> its jobs
+        rings = [(source.replace("/", "-"), source, probe if source in ENGINES else []) for source in ENGINES + referee_sources()]
+        for target in targets:
+            if target in RINGS:
+                words = "-DFUZZ_RING=%s -DFUZZ_KIND=%s" % tuple(target.split("_", 1))
+                parts[target] = [(target, "tests/fuzz/ring_fuzz.cpp", [*probe, *words.split()]), *rings]
+            else:
+                parts[target] = [(source.replace("/", "-"), source, probe) for source in [f"tests/fuzz/{target}_fuzz.cpp", *FIRMWARE[target]]]
+        jobs = list({job[0]: job for jobs in parts.values() for job in jobs}.values())
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            made = list(pool.map(self.compile, shared + own))
-        for _, errors in made:
+            made = dict(zip((job[0] for job in jobs), pool.map(self.compile, jobs)))
+        for _, errors in made.values():
             if errors:
                 sys.exit(errors)
-        objects = [object_file for object_file, _ in made]
-        for target, object_file in zip(targets, objects[len(shared):]):
-            program = self.folder / target
-            needed = [object_file, *objects[:len(shared)]]
-            if program.exists() and all(program.stat().st_mtime >= each.stat().st_mtime for each in needed):
-                continue
-            linked = run([COMPILER, "-fsanitize=fuzzer,address,undefined", "-o", program, *needed])
-            if linked.returncode:
-                sys.exit(linked.stdout + linked.stderr)
+        for target, jobs in parts.items():
+            self.link(self.folder / target, [made[job[0]][0] for job in jobs])
+
+    def build_planted(self, number):
+        """The target of a text plant, with a copy of the source that has not got the check (a header's copy is found first)."""
+        target, source, check, instead = TEXT_PLANTS[number]
+        folder = self.folder / "planted" / f"text-{number}"
+        shutil.rmtree(folder, ignore_errors=True)
+        text = (ROOT / source).read_text()
+        if text.count(check) != 1:
+            sys.exit(f"{source}: the check to take out is not there once: {check}")
+        (folder / source).parent.mkdir(parents=True)
+        (folder / source).write_text(text.replace(check, instead))
+        paths = [folder / each if (folder / each).exists() else ROOT / each for each in [f"tests/fuzz/{target}_fuzz.cpp", *FIRMWARE[target]]]
+        made = run([COMPILER, f"-I{folder}", *FLAGS, "-Wno-unused", "-fsanitize=fuzzer", "-o", folder / target, *paths])
+        if made.returncode:
+            sys.exit(made.stdout + made.stderr)
+        return folder / target
+
+
+def dump_trees(folder):
+    """Device trees of the machines of the QEMUs that are installed, without their padding, as inputs of the fuzzer."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, command in TREES.items():
+        if (folder / name).exists():
+            continue
+        path = folder / (name + ".dtb")
+        made = run(["timeout", "60", *command, "-nodefaults", "-display", "none", "-machine", f"dumpdtb={path}"])
+        if made.returncode or not path.exists():
+            sys.exit(f"no device tree from {' '.join(command)}: {made.stderr}")
+        blob = bytearray(path.read_bytes())
+        path.unlink()
+        field = lambda at: int.from_bytes(blob[at:at + 4], "big")
+        used = max(field(8) + field(36), field(12) + field(32))
+        blob[4:8] = used.to_bytes(4, "big")
+        (folder / name).write_bytes(b"\0" + blob[:used])   # the first byte: a blob as it stands
+
+
+def fuzz_command(folder, program, target, place, seconds):
+    command = [program, place, SEEDS / target, f"-artifact_prefix={place if 'planted' in place.parts else folder / 'found' / target}/",
+               f"-max_total_time={seconds}", "-timeout=5", f"-max_len={LONGEST.get(target, 2048)}", "-detect_leaks=0"]
+    if target == "device_tree":
+        command.insert(3, folder / "trees")
+    if (DICTIONARIES / f"{target}.dict").exists():
+        command.append(f"-dict={DICTIONARIES / target}.dict")
+    return command
 
 
 def fuzz(folder, target, seconds):
@@ -89,8 +169,7 @@ def fuzz(folder, target, seconds):
     for place in (corpus, found):
         place.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    made = run([folder / target, corpus, SEEDS / target, f"-artifact_prefix={found}/", f"-max_total_time={seconds}", "-timeout=5", "-rss_limit_mb=2048",
-                "-max_len=2048", "-print_final_stats=1", "-verbosity=1", "-detect_leaks=0"])
+    made = run([*fuzz_command(folder, folder / target, target, corpus, seconds), "-rss_limit_mb=2048", "-print_final_stats=1", "-verbosity=1"])
     text = made.stdout + made.stderr
     count = re.search(r"number_of_executed_units:\s+(\d+)", text)
     coverage = re.findall(r"cov: (\d+)", text)
@@ -98,51 +177,74 @@ def fuzz(folder, target, seconds):
             "coverage": coverage[-1] if coverage else "?", "text": text}
 
 
-def plant(folder, number, target, seconds):
-    place = folder / "planted" / f"{target}-{number}"
+def hunt(folder, program, target, name, seconds, mutant=""):
+    """Looks for a planted bug: the exit status, and what was said of it."""
+    place = folder / "planted" / name
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     # What is new goes to the first folder: never to the seeds.
-    made = run([folder / target, place, SEEDS / target, f"-artifact_prefix={place}/", f"-max_total_time={seconds}", "-timeout=5", "-max_len=2048", "-detect_leaks=0"],
-               env={**os.environ, "RINGSIDE_MUTANT": str(number)})
+    made = run(fuzz_command(folder, program, target, place, seconds), env={**os.environ, "RINGSIDE_MUTANT": mutant} if mutant else None)
     text = made.stdout + made.stderr
     why = re.search(r"VIOLATED: (.*)|SUMMARY: (.*)|(runtime error: .*)", text)
     return made.returncode, next((group for group in why.groups() if group), "") if why else ""
 
 
+def hunt_all(builder, targets, workers, seconds=90):
+    """Each planted bug, a few at a time; how many were not found."""
+    folder = builder.folder
+
+    def switched(ring, number, target):
+        code, why = hunt(folder, folder / target, target, f"{target}-{number}", seconds, str(number))
+        return target, f"check {number:3} of {ring} off", code, why
+
+    def taken_out(number):
+        target, source, check, _ = TEXT_PLANTS[number]
+        code, why = hunt(folder, builder.build_planted(number), target, f"found-{number}", seconds)
+        return target, f"without \"{check}\" of {source}", code, why
+
+    jobs = [lambda one=one: switched(*one) for one in PLANTS if one[2] in targets]
+    jobs += [lambda number=number: taken_out(number) for number, one in enumerate(TEXT_PLANTS) if one[0] in targets]
+    missed = 0
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        for target, what, code, why in pool.map(lambda job: job(), jobs):
+            missed += code == 0
+            print(f"{target:16} {what}: {why or 'found' if code else 'NOT FOUND'}", flush=True)
+    return missed
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("build", type=Path)
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(TARGETS))
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="rings, firmware, " + ", ".join(TARGETS))
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--hours", type=float)
     parser.add_argument("--plant", action="store_true")
     options = parser.parse_args()
-    unknown = set(options.targets) - set(TARGETS)
+    named = [target for name in options.targets for target in GROUPS.get(name, [name])]
+    unknown = set(named) - set(TARGETS)
     if unknown:
         parser.error(f"no such target: {', '.join(sorted(unknown))}")
     if not shutil.which(COMPILER):
         sys.exit(f"{COMPILER} is not installed: nothing was fuzzed (packages: clang-19, libclang-rt-19-dev)")
-    targets = options.targets or TARGETS
-    Builder(options.build).build(targets)
+    targets = named or TARGETS
+    builder = Builder(options.build.resolve())
+    builder.build(targets)
+    if "device_tree" in targets:
+        dump_trees(builder.folder / "trees")
     wrong = 0
     workers = os.cpu_count() or 1
     seconds = max(1, int((options.hours * 3600 if options.hours else options.seconds) * min(workers, len(targets)) / len(targets)))
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        for result in pool.map(lambda target: fuzz(options.build, target, seconds), targets):
+        for result in pool.map(lambda target: fuzz(builder.folder, target, seconds), targets):
             good = result["rc"] == 0 and result["runs"] > 0
             wrong += not good
             rate = result["runs"] / max(result["seconds"], 0.001)
             print(f"{result['target']:16} {result['runs']:10} runs {rate:8.0f}/s  {result['coverage']:>5} edges  {'holds' if good else 'FAILED'}", flush=True)
             if not good:
                 print(result["text"][-6000:])
-                print(f"replay: {options.build / result['target']} {options.build / 'found' / result['target']}/FILE", flush=True)
+                print(f"replay: {builder.folder / result['target']} {builder.folder / 'found' / result['target']}/FILE", flush=True)
     if options.plant:
-        chosen = [plant for plant in PLANTS if plant[2] in targets]
-        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-            for (ring, number, target), (code, why) in zip(chosen, pool.map(lambda one: plant(options.build, one[1], one[2], 90), chosen)):
-                wrong += code == 0
-                print(f"{target:16} check {number:3} of {ring} off: {why or 'found' if code else 'NOT FOUND'}", flush=True)
+        wrong += hunt_all(builder, targets, workers)
     return 1 if wrong else 0
 
 
