@@ -46,6 +46,12 @@ struct QueueGrant {
     std::uint16_t vector = kNoVector; // as the device took it: kNoVector where it refused the one wanted
 };
 
+/// A region of memory that the device shares (VIRTIO 1.4, 2.10): where it stands among the bus's addresses (map_device() takes those).
+struct SharedMemory {
+    std::uint64_t address = 0;
+    std::uint64_t length = 0;
+};
+
 /// What a legacy interface is told of a queue's address. Errors: dma_map_failed (beyond what 32 bits of page number reach).
 [[nodiscard]] constexpr Result<std::uint32_t> legacy_page(DmaAddress address) noexcept {
     const std::uint64_t page = address.value / kLegacyAlignment;
@@ -91,6 +97,10 @@ public:
     [[nodiscard]] virtual Result<QueueGrant> queue_enable(std::uint16_t index, const QueueSetup& setup) noexcept = 0;
     /// RING_RESET (VIRTIO 1.4, 2.6.1): returns once the device has confirmed or `deadline_ns` has passed (reset_timeout).
     [[nodiscard]] virtual Result<> queue_reset(std::uint16_t index, std::uint64_t deadline_ns) noexcept = 0;
+
+    /// The shared memory region `id`; what it is for, the device type says. Errors: not_found, bad_bar (it has no address), bad_config
+    /// (beyond the end of the address space).
+    [[nodiscard]] virtual Result<SharedMemory> shared_memory(std::uint8_t) noexcept { return fail(Error::not_found); }
 
     /// Up to `wanted` message interrupts; returns how many there are (1..wanted). Errors: interrupt_unavailable; unsupported_request (this bus
     /// knows none, so that the line is no second choice).

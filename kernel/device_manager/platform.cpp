@@ -60,6 +60,7 @@ void KernelPlatform::start() {
     config_.find();
     choose_interrupts();
     choose_memory();
+    choose_rings();
 }
 
 void KernelPlatform::choose_interrupts() {
@@ -88,6 +89,16 @@ void KernelPlatform::choose_memory() {
         kernel::log(LogLevel::info, "devices reach a pool of %u MiB and nothing else", kBouncePool >> 20);
     else
         kernel::log(LogLevel::error, "dma=bounce: there is no memory for a pool of %u MiB", kBouncePool >> 20);
+}
+
+// For hosts that offer packed rings and then read them as split ones.
+void KernelPlatform::choose_rings() {
+    const auto wanted = command_line_value("ring");
+    if (!wanted) return;
+    if (*wanted == "split")
+        rings_.erase(virtio::RingFeature::ring_packed);
+    else
+        kernel::log(LogLevel::warning, "ring=%.*s is not split: ignored", static_cast<int>(wanted->size()), wanted->data());
 }
 
 void* KernelPlatform::dma_allocate(std::size_t bytes, std::size_t alignment) noexcept {

@@ -24,7 +24,7 @@ class KernelPlatform final : public virtio::PciPlatform {
 public:
     constexpr KernelPlatform() noexcept = default;
 
-    /// Reads irq= and dma= and finds the PCI configuration space. Once, before anything else.
+    /// Reads irq=, dma= and ring= and finds the PCI configuration space. Once, before anything else.
     void start();
 
     void* dma_allocate(std::size_t bytes, std::size_t alignment) noexcept override;
@@ -35,6 +35,7 @@ public:
         if (bounces_) return &bounce_;
         return &domain_;
     }
+    virtio::FeatureSet ring_features(const virtio::DeviceIdentity&) noexcept override { return rings_; }
     void* allocate(std::size_t bytes, std::size_t alignment) noexcept override;
     void free(void* memory, std::size_t bytes) noexcept override;
     void wait(const virtio::Event& event, std::uint64_t deadline_ns) noexcept override;
@@ -77,6 +78,7 @@ private:
     [[nodiscard]] std::uint32_t message_sender(const virtio::PciAddress& address) noexcept;
     void choose_interrupts();
     void choose_memory();
+    void choose_rings();
 
     Domain domain_;
     virtio::BounceDomain bounce_;
@@ -84,6 +86,7 @@ private:
     PciConfig config_;
     InterruptRoutes routes_;
     InterruptChoice choice_ = InterruptChoice::best;
+    virtio::FeatureSet rings_ = virtio::kRingFeatures;
 };
 
 [[nodiscard]] KernelPlatform& device_platform() noexcept;

@@ -139,6 +139,17 @@ Result<> MmioTransport::queue_reset(std::uint16_t index, std::uint64_t deadline_
     return {};
 }
 
+// Only for whoever asks: a driver that expects none leaves these registers alone (MMIO-030).
+Result<SharedMemory> MmioTransport::shared_memory(std::uint8_t id) noexcept {
+    if (legacy_ && !mutant(825)) return fail(Error::not_found);
+    write(kSharedMemorySelect, id);
+    const SharedMemory region{read64(kSharedMemoryBase), read64(kSharedMemoryLength)};
+    // A region that does not exist has a length of all ones (4.2.2).
+    if ((region.length == ~std::uint64_t{0} && !mutant(826)) || (region.length == 0 && !mutant(827))) return fail(Error::not_found);
+    if (region.address + region.length < region.address && !mutant(828)) return fail(Error::bad_config);
+    return region;
+}
+
 Result<> MmioTransport::connect_line(const InterruptTarget&) noexcept {
     if (line_ == Line::absent && !mutant(182)) return fail(Error::interrupt_unavailable);
     return {};

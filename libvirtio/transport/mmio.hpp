@@ -34,6 +34,9 @@ inline constexpr std::size_t kStatus = 0x070;
 inline constexpr std::size_t kQueueDescriptor = 0x080;
 inline constexpr std::size_t kQueueDriver = 0x090;
 inline constexpr std::size_t kQueueDevice = 0x0a0;
+inline constexpr std::size_t kSharedMemorySelect = 0x0ac;
+inline constexpr std::size_t kSharedMemoryLength = 0x0b0; // 64 bits, as the base
+inline constexpr std::size_t kSharedMemoryBase = 0x0b8;
 inline constexpr std::size_t kQueueReset = 0x0c0;
 inline constexpr std::size_t kConfigGeneration = 0x0fc;
 inline constexpr std::size_t kConfig = 0x100;
@@ -66,6 +69,7 @@ public:
     Result<std::uint32_t> queue_maximum(std::uint16_t index) noexcept override;
     Result<QueueGrant> queue_enable(std::uint16_t index, const QueueSetup& setup) noexcept override;
     Result<> queue_reset(std::uint16_t index, std::uint64_t deadline_ns) noexcept override;
+    Result<SharedMemory> shared_memory(std::uint8_t id) noexcept override;
     Result<std::uint16_t> connect_messages(std::uint16_t, const InterruptTarget&) noexcept override {
         return fail(Error::unsupported_request);
     }
@@ -78,6 +82,7 @@ public:
 
 private:
     [[nodiscard]] std::uint32_t read(std::size_t offset) const noexcept;
+    [[nodiscard]] std::uint64_t read64(std::size_t offset) const noexcept { return read(offset) | std::uint64_t{read(offset + 4)} << 32; }
     void write(std::size_t offset, std::uint32_t value) const noexcept;
     void write64(std::size_t offset, std::uint64_t value) const noexcept;
     [[nodiscard]] Result<> enable_modern(const QueueSetup& setup) noexcept;

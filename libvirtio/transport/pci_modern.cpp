@@ -164,6 +164,17 @@ Result<> PciTransport::queue_reset(std::uint16_t index, std::uint64_t deadline_n
     return {};
 }
 
+Result<SharedMemory> PciTransport::shared_memory(std::uint8_t id) noexcept {
+    for (const PciSharedMemory& region : std::span(capabilities_.shared_memory).first(capabilities_.shared_memory_count)) {
+        if (region.id != id) continue;
+        const Result<PciBar> bar = function_.bar(region.bar);
+        if (!bar) return fail(bar.error());
+        if ((bar->size == 0 && !mutant(829)) || (bar->port && !mutant(849))) return fail(Error::bad_bar);
+        return SharedMemory{bar->base + region.offset, region.length};
+    }
+    return fail(Error::not_found);
+}
+
 Result<std::uint16_t> PciTransport::set_config_vector(std::uint16_t vector) noexcept {
     common_.write(kConfigVector, vector);
     return common_.read<std::uint16_t>(kConfigVector);

@@ -44,6 +44,7 @@ public:
     Result<std::uint32_t> queue_maximum(std::uint16_t index) noexcept override;
     Result<QueueGrant> queue_enable(std::uint16_t index, const QueueSetup& setup) noexcept override;
     Result<> queue_reset(std::uint16_t index, std::uint64_t deadline_ns) noexcept override;
+    Result<SharedMemory> shared_memory(std::uint8_t id) noexcept override;
     Result<std::uint16_t> connect_messages(std::uint16_t wanted, const InterruptTarget& target) noexcept override {
         return interrupts_.connect_messages(wanted, target);
     }

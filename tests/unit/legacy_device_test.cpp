@@ -138,6 +138,10 @@ TEST_CASE("MMIO version 1: page number, alignment and size for the three areas; 
     CHECK(transport.feature_words() == 1);
     CHECK(*transport.config_generation() == 0);
     CHECK(why(transport.queue_reset(0, ~std::uint64_t{0})) == Error::unsupported_request);
+    at(mmio_abi::kSharedMemorySelect) = 99;
+    at(mmio_abi::kSharedMemoryLength) = 4096;
+    CHECK(why(transport.shared_memory(1)) == Error::not_found);
+    CHECK(at(mmio_abi::kSharedMemorySelect) == 99); // no such register
     CHECK(why(transport.connect_messages(1, {})) == Error::unsupported_request);
 
     at(mmio_abi::kQueueMaximum) = 64;

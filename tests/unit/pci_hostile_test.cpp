@@ -384,6 +384,21 @@ TEST_CASE("MMIO transport: no block, a small one, one that is gone, registers th
     CHECK(why(transport.read_config(0xffff'ffff'ffff'ff04, 1)) == Error::out_of_range);
     CHECK(why(transport.read_config(0, 3)) == Error::invalid_argument);
 
+    // Shared memory: one region, none, an empty one, one beyond the end.
+    const auto region = [&](std::uint64_t address, std::uint64_t length) {
+        at(mmio_abi::kSharedMemoryBase) = static_cast<std::uint32_t>(address);
+        at(mmio_abi::kSharedMemoryBase + 4) = static_cast<std::uint32_t>(address >> 32);
+        at(mmio_abi::kSharedMemoryLength) = static_cast<std::uint32_t>(length);
+        at(mmio_abi::kSharedMemoryLength + 4) = static_cast<std::uint32_t>(length >> 32);
+        return transport.shared_memory(7);
+    };
+    CHECK(region(0x1'2345'6000, 0x2'0000'0000)->address == 0x1'2345'6000);
+    CHECK(region(0x1'2345'6000, 0x2'0000'0000)->length == 0x2'0000'0000);
+    CHECK(at(mmio_abi::kSharedMemorySelect) == 7);
+    CHECK(why(region(0, ~std::uint64_t{0})) == Error::not_found);
+    CHECK(why(region(0x1000, 0)) == Error::not_found);
+    CHECK(why(region(0xffff'ffff'ffff'f000, 0x1001)) == Error::bad_config);
+
     at(mmio_abi::kInterruptStatus) = 0; // another device's interrupt: nothing to acknowledge
     at(mmio_abi::kInterruptAcknowledge) = 77;
     CHECK(transport.interrupt_status().acknowledge() == 0);

@@ -161,6 +161,19 @@ TEST_CASE("shared memory: regions by id, inside their BAR, 64 bits wide; vendor 
     CHECK(found->shared_memory[0].length == 0x2'0000'0000);
     CHECK(last <= 0x100); // all of them fit
     CHECK(found->vendor_data_count == 0);
+    {
+        PciTransport transport;
+        REQUIRE(transport.open(PciFunction{pci, {}}));
+        CHECK(transport.capabilities().shared_memory_count == 1);
+        CHECK(transport.shared_memory(1)->address == 0x81'0000'0000);
+        CHECK(transport.shared_memory(1)->length == 0x2'0000'0000);
+        CHECK(why(transport.shared_memory(2)) == Error::not_found);
+        pci.functions[{}].put<std::uint32_t>(0x18, 4); // the register is taken away
+        pci.functions[{}].put<std::uint32_t>(0x1c, 0);
+        CHECK(why(transport.shared_memory(1)) == Error::bad_bar);
+        pci.functions[{}].port_bar(2, 0x4000, 0x1000);
+        CHECK(why(transport.shared_memory(1)) == Error::bad_bar);
+    }
 
     // As many as there is room for; short ones do not count.
     function = good_function();

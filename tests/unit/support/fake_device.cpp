@@ -238,7 +238,7 @@ void FakeDevice::interrupt_if_wanted(Queue& queue, std::uint16_t old_index) {
     } else {
         const auto flags = get<std::uint16_t>(queue.driver);
         if ((flags & ~1u) != 0) violation("undefined available flags");
-        wanted = (flags & 1) == 0;
+        wanted = (flags & 1) == 0 || ignore_no_interrupt;
     }
     if (wanted || ignore_suppression) raise(queue);
 }
@@ -341,7 +341,7 @@ Result<> FakeDevice::set_status(std::uint8_t value) noexcept {
     if ((added & kFeaturesOk) != 0) {
         for (unsigned bit = 0; bit < 128; ++bit)
             if (accepted.has(bit) && !offered.has(bit)) violation("feature " + std::to_string(bit) + " accepted but not offered");
-        if (refuse_features) value = static_cast<std::uint8_t>(value & ~kFeaturesOk);
+        if (refuse_features || (agrees && !agrees(accepted))) value = static_cast<std::uint8_t>(value & ~kFeaturesOk);
     }
     status_ = value;
     if (on_status) on_status(value);

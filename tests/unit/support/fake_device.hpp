@@ -103,11 +103,13 @@ public:
     std::function<void(std::uint8_t status)> on_status;
     std::function<void()> on_config_read;
     std::function<void(std::size_t offset, unsigned width, std::uint32_t value)> on_config_write; // after the bytes have changed
+    std::function<bool(const virtio::FeatureSet& chosen)> agrees;                                 // otherwise FEATURES_OK does not stick
     bool refuse_features = false;                                                                 // FEATURES_OK does not stick
     std::uint64_t reset_reads = 0;                   // status reads that still show the old value after a reset
     bool queue_reset_hangs = false;                  // a queue's reset is never confirmed
     virtio::FeatureSet cannot{};                     // what this transport cannot serve
     bool gone = false;                               // vanished: every register reads all ones
+    bool ignore_no_interrupt = false;                // interrupts although the available ring's flags ask for none
     bool ignore_suppression = false;                 // interrupts although the driver asked for none
     bool drop_interrupts = false;                    // never interrupts
     std::uint16_t refuse_vector = virtio::kNoVector; // reads back "no vector" for this one

@@ -95,7 +95,7 @@ public:
             const std::uint32_t mask = function.bar_mask[(offset - 0x10u) / 4];
             const std::uint32_t low = function.get(offset, 4) & 15u; // type bits are read-only
             const bool upper = offset >= 0x14 && (function.get(offset - 4u, 4) & 7u) == 4;
-            function.put(offset, upper ? value & mask : (value & mask) | (mask == 0 ? 0 : low));
+            function.put(offset, upper ? value & mask : (value & mask) | (mask == 0 && (low & 4) == 0 ? 0 : low));
             return;
         }
         if (offset == 4 && keeps_mastering) value |= 4;
