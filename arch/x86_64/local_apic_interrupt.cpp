@@ -1,3 +1,5 @@
+#include <machine/cpu.hpp>
+
 #include "arch/kernel_hooks.hpp"
 #include "arch/processors.hpp"
 #include "arch/x86_64/local_apic.hpp"
@@ -55,9 +57,13 @@ void LocalApic::send(std::uint32_t id, std::uint32_t what) const noexcept {
         write_msr(kX2apicBase + (kCommandLow >> 4), std::uint64_t{id} << 32 | what);
         return;
     }
+    // The two halves are one command: a handler that sends one of its own must not come between them.
+    const bool interruptible = interrupts_enabled();
+    disable_interrupts();
     for (int i = 0; i < 100'000 && (read(kCommandLow) & kSendPending) != 0; ++i) relax();
     write(kCommandHigh, id << 24);
     write(kCommandLow, what);
+    if (interruptible) enable_interrupts();
 }
 
 std::uint32_t LocalApic::id() const noexcept { return is_x2apic() ? read(kId) : read(kId) >> 24; }

@@ -1,5 +1,9 @@
 #include "kernel/panic/panic.hpp"
 
+#include <atomic>
+
+#include <machine/cpu.hpp>
+
 #include "kernel/interrupt/interrupts.hpp"
 #include "kernel/panic/format.hpp"
 #include "kernel/power/power.hpp"
@@ -11,6 +15,8 @@ namespace {
 EmergencyWriter emergency_writer = nullptr;
 // How deep we are in reporting: a fault while reporting must not report itself for ever.
 int depth = 0;
+// Whose panic is being reported: one at a time, and the first is the one that matters.
+std::atomic<void*> reporter{nullptr};
 
 void emit(void*, const char* text, std::size_t size) { emergency_write({text, size}); }
 
@@ -32,6 +38,9 @@ void emergency_print(const char* format, ...) noexcept {
 
 void begin_panic() noexcept {
     disable_interrupts();
+    void* nobody = nullptr;
+    void* const me = arch::processor_pointer();
+    if (!reporter.compare_exchange_strong(nobody, me, std::memory_order_acq_rel) && nobody != me) arch::halt_for_ever();
     ++depth;
     if (depth == 2) {
         // The emergency writer may be what failed.
