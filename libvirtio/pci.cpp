@@ -105,4 +105,11 @@ std::uint8_t PciFunction::next_capability(std::uint8_t capability) const noexcep
     return static_cast<std::uint8_t>(read(static_cast<std::uint16_t>(capability + 1), 1) & ~3u);
 }
 
+std::uint8_t PciFunction::find_capability(std::uint8_t id) const noexcept {
+    unsigned budget = kMostCapabilities;
+    for (std::uint8_t at = first_capability(); at >= 0x40 && (budget-- != 0 || mutant(858)); at = next_capability(at))
+        if (read(at, 1) == id) return at;
+    return 0;
+}
+
 } // namespace virtio

@@ -104,6 +104,8 @@ public:
     [[nodiscard]] std::uint8_t first_capability() const noexcept;
     [[nodiscard]] std::uint8_t next_capability(std::uint8_t capability) const noexcept;
     static constexpr unsigned kMostCapabilities = 48;
+    /// Where the capability of that kind is; 0: there is none.
+    [[nodiscard]] std::uint8_t find_capability(std::uint8_t id) const noexcept;
 
 private:
     PciPlatform* platform_ = nullptr;

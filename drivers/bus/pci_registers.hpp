@@ -30,14 +30,6 @@ inline constexpr std::uint16_t kExpressBytes = 0x1c;       // as far as the slot
 inline constexpr std::uint32_t kSlotImplemented = 1u << 8; // of the flags
 inline constexpr std::uint32_t kSlotHotPlug = 1u << 6;     // of the slot's capabilities
 
-/// Where a capability is; 0: there is none.
-[[nodiscard]] inline std::uint8_t find_capability(const PciFunction& function, std::uint8_t id) noexcept {
-    unsigned budget = PciFunction::kMostCapabilities;
-    for (std::uint8_t at = function.first_capability(); at >= 0x40 && (budget-- != 0 || mutant(858)); at = function.next_capability(at))
-        if (function.read(at, 1) == id) return at;
-    return 0;
-}
-
 [[nodiscard]] PciWindow memory_window(const PciFunction& bridge) noexcept;
 [[nodiscard]] PciWindow prefetchable_window(const PciFunction& bridge) noexcept;
 [[nodiscard]] PciWindow port_window(const PciFunction& bridge) noexcept;

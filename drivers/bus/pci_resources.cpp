@@ -24,7 +24,7 @@ bool contains(const PciWindow& window, std::uint64_t base, std::uint64_t size) n
 
 /// Whether something may be plugged in behind this bridge while the machine runs (PCI Express 6.0, 7.5.3.2 and 7.5.3.9).
 bool is_slot(const PciFunction& bridge) noexcept {
-    const std::uint8_t express = find_capability(bridge, kExpress);
+    const std::uint8_t express = bridge.find_capability(kExpress);
     if (express == 0 || (bridge.read(static_cast<std::uint16_t>(express + kExpressFlags), 2) & kSlotImplemented) == 0) return false;
     return (bridge.read(static_cast<std::uint16_t>(express + kSlotCapabilities), 4) & kSlotHotPlug) != 0;
 }

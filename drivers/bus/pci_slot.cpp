@@ -22,6 +22,7 @@ constexpr std::uint16_t kPowerOff = 1u << 10;
 constexpr std::uint16_t kAttentionPressed = 1u << 0, kPresenceChanged = 1u << 3, kCommandCompleted = 1u << 4, kPresent = 1u << 6;
 constexpr std::uint16_t kEvents = 0x011f;
 constexpr std::uint16_t kGone = 0xffff;
+constexpr unsigned kPasses = 8;
 
 } // namespace
 
@@ -31,7 +32,7 @@ std::uint32_t PciSlot::read(std::uint16_t offset, unsigned width) const noexcept
 
 Result<> PciSlot::open(const PciFunction& port) noexcept {
     if ((port.header_type() & 0x7f) != kBridge) return fail(Error::unsupported_device);
-    const std::uint8_t express = find_capability(port, kExpress);
+    const std::uint8_t express = port.find_capability(kExpress);
     if (express == 0 || (express > 0x100 - kExpressBytes && !mutant(869))) return fail(Error::unsupported_device);
     port_ = port;
     express_ = express;
@@ -75,6 +76,8 @@ Result<> PciSlot::interrupts(bool on) noexcept {
     return command(kAll | kCommandEnable, on ? kAll : std::uint16_t{0});
 }
 
+std::uint16_t PciSlot::message() const noexcept { return static_cast<std::uint16_t>(read(kExpressFlags, 2) >> 9 & 31); }
+
 PciSlot::Event PciSlot::look() noexcept {
     const auto status = static_cast<std::uint16_t>(read(kSlotStatus, 2));
     if (status == kGone && !mutant(875)) { // the port itself has gone, and whatever hung on it
@@ -82,13 +85,21 @@ PciSlot::Event PciSlot::look() noexcept {
         occupied_ = false;
         return had ? Event::gone : Event::none;
     }
-    port_.write(static_cast<std::uint16_t>(express_ + kSlotStatus), 2, status & kEvents);
-    const bool present = (status & kPresent) != 0;
-    const bool pressed = (status & kAttentionPressed) != 0;
-    if ((status & kPresenceChanged) != 0 || pressed || !present) ignored_ = false;
+    // All of it: what happens meanwhile would not interrupt again while something is left (6.7.3.4).
+    std::uint32_t events = 0;
+    std::uint32_t now = status;
+    for (unsigned pass = 0; pass < kPasses && (now & kEvents) != 0 && now != kGone; ++pass) {
+        events |= now & kEvents;
+        port_.write(static_cast<std::uint16_t>(express_ + kSlotStatus), 2, now & kEvents);
+        now = read(kSlotStatus, 2);
+    }
+    const bool present = (now & kPresent) != 0;
+    const bool pressed = (events & kAttentionPressed) != 0;
+    const bool changed = (events & kPresenceChanged) != 0;
+    if (changed || pressed || !present) ignored_ = false;
     if (occupied_) {
         // The card has gone; or it has gone and another one has come: the next look finds that.
-        if (!present || ((status & kPresenceChanged) != 0 && !pressed)) {
+        if (!present || (changed && !pressed)) {
             occupied_ = false;
             return Event::gone;
         }

@@ -42,6 +42,8 @@ public:
     Result<> power_off() noexcept;
     /// Whether the port interrupts when something happens.
     Result<> interrupts(bool on) noexcept;
+    /// Which of the port's messages says so.
+    [[nodiscard]] std::uint16_t message() const noexcept;
 
     [[nodiscard]] const PciFunction& port() const noexcept { return port_; }
     /// The bus behind the port; the card is device 0 there.

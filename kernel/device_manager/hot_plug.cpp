@@ -12,7 +12,8 @@
 namespace kernel {
 namespace {
 
-constexpr std::uint64_t kLookNs = 250'000'000; // between two looks where nobody says that something has happened
+constexpr std::uint8_t kMsix = 0x11;
+constexpr std::uint64_t kLookNs = 100'000'000; // between two looks where nobody says that something has happened
 
 } // namespace
 
@@ -38,20 +39,35 @@ void HotPlug::find(KernelPlatform& platform, PciSpace& space) {
 
 void HotPlug::start() {
     if (!has_acpi_ && slot_count_ == 0) return;
-    if (has_acpi_) event_ = acpi_.watch();
+    if (has_acpi_) acpi_event_ = acpi_.watch();
+    listen();
     const auto task = spawn("hot-plug", [](void* hot_plug) { static_cast<HotPlug*>(hot_plug)->run(); }, this);
     if (!task) log(LogLevel::error, "no task for hot-plug: %s", virtio::message(task.error()));
 }
 
+/// Has the ports of the slots interrupt by messages. (A line would be shared with devices, and would have to be silenced in the handler.)
+void HotPlug::listen() {
+    for (std::size_t i = 0; i < slot_count_; ++i) {
+        virtio::PciSlot& slot = slots_[i];
+        const std::uint16_t message = slot.message();
+        const std::uint8_t msix = slot.port().find_capability(kMsix);
+        interrupts_[i].open(slot.port(), msix);
+        const auto granted = interrupts_[i].connect_messages(static_cast<std::uint16_t>(message + 1), {&HotPlug::raised, this});
+        if (granted && *granted > message && slot.interrupts(true)) continue;
+        interrupts_[i].disconnect();
+        ++silent_;
+    }
+    if (silent_ != 0) log(LogLevel::debug, "hot-plug: %zu slots do not interrupt, and are looked at", silent_);
+}
+
 void HotPlug::run() {
-    static constinit std::atomic<std::uint32_t> never{0};
-    // Slots are looked at; the registers of ACPI only where they do not interrupt.
-    const bool looks = slot_count_ != 0 || event_ == nullptr;
+    // The task sleeps on one word. What that does not tell of is looked at now and then.
+    std::atomic<std::uint32_t>& word = slot_count_ == 0 && acpi_event_ != nullptr ? *acpi_event_ : slot_event_;
+    const bool looks = silent_ != 0 || (has_acpi_ && &word != acpi_event_);
     for (;;) {
-        service();
-        std::atomic<std::uint32_t>& word = event_ != nullptr ? *event_ : never;
-        static_cast<void>(wait_for(word, looks ? now_ns() + kLookNs : kNever));
         word.store(0, std::memory_order_relaxed);
+        service();
+        static_cast<void>(wait_for(word, looks ? now_ns() + kLookNs : kNever));
     }
 }
 

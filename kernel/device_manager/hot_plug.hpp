@@ -7,11 +7,13 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 
 #include "drivers/bus/pci_slot.hpp"
 #include "kernel/device_manager/acpi_slots.hpp"
 #include "kernel/task/mutex.hpp"
+#include "libvirtio/transport/pci_interrupts.hpp"
 
 namespace kernel {
 
@@ -34,12 +36,17 @@ private:
     void run();
     void service();
     [[nodiscard]] bool service(virtio::PciSlot& slot);
+    void listen();
+    static void raised(void* context, std::uint16_t message) noexcept; // hot_plug_interrupt.cpp
 
     AcpiSlots acpi_;
     bool has_acpi_ = false;
     std::array<virtio::PciSlot, kMostSlots> slots_{};
     std::size_t slot_count_ = 0;
-    std::atomic<std::uint32_t>* event_ = nullptr;
+    std::array<virtio::PciInterrupts, kMostSlots> interrupts_{}; // of the slots' ports
+    std::size_t silent_ = 0;                                     // slots that have to be looked at
+    std::atomic<std::uint32_t> slot_event_{0};
+    std::atomic<std::uint32_t>* acpi_event_ = nullptr;
     Mutex mutex_; // held while something comes or goes
 };
 
