@@ -8,7 +8,7 @@ import tempfile
 import xml.etree.ElementTree
 from pathlib import Path
 
-from . import build, setup
+from . import build, platforms, setup
 from .messages import UserError, seconds
 
 # Tests with this label take minutes: they run with --all, or when they are asked for by label.
@@ -114,6 +114,12 @@ def main(options):
         return 0
     for label, time in sorted(times.items()):
         print(f"{label}: {seconds(time)}")
+    cells = [name for outcome in named.values() for name in outcome if name.startswith("qemu.matrix.")]
+    if cells:
+        every = len([cell for cell in platforms.cells() if not cell.missing])
+        print(f"{len(cells)} of the {every} cells of the QEMU matrix were run"
+              + ("" if len(cells) >= every else ": the fixed sample; 'ringside test --all' runs all (docs/platforms.md)" if not options.label and not options.regex
+                 else ""))
     for outcome in ("skipped", "failed"):
         for name in named[outcome]:
             print(f"{outcome.upper()}: {name}")
