@@ -4,7 +4,6 @@
 // An exception within one starts anew on a stack of its own: the one that it happened on may be the cause.
 
     .equ FRAME, 304                     // struct ExceptionFrame
-    .equ NESTED, 20480                  // the nested stack's end (exception_stacks.cpp)
 
     // All registers but sp, elr, spsr, which the caller adds; x0 and x1 are free then.
     .macro save_registers
@@ -35,13 +34,12 @@
 
     .macro nested_entry kind
     .balign 128
-    msr tpidr_el1, x0                   // two registers that nobody else uses
+    fmov d30, x0                        // whom this interrupts does not go on, so nobody misses what was there
     mov x0, sp
-    msr tpidrro_el0, x0
-    adrp x0, ringside_nested_stack + NESTED
-    add x0, x0, :lo12:ringside_nested_stack + NESTED
+    fmov d31, x0
+    mrs x0, tpidr_el1                   // this processor's second stack (exception_stacks.cpp)
     mov sp, x0
-    mrs x0, tpidr_el1
+    fmov x0, d30
     save_registers
     mov x1, #\kind
     b nested_common
@@ -78,7 +76,7 @@ exception_common:
     mrs x0, sp_el0
     b 1f
 nested_common:
-    mrs x0, tpidrro_el0
+    fmov x0, d31
 1:  stp x30, x0, [sp, #240]
     str x1, [sp, #288]
     mrs x0, elr_el1

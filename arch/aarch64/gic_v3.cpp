@@ -1,6 +1,7 @@
 #include "arch/aarch64/gic_v3.hpp"
 
 #include "arch/aarch64/mmio64.hpp"
+#include "arch/processors.hpp"
 
 namespace arch {
 namespace {
@@ -13,43 +14,38 @@ constexpr std::uint32_t kProcessorSleep = 1 << 1, kChildrenAsleep = 1 << 2;
 constexpr std::uint64_t kTypeVirtual = 1 << 1, kTypeLast = 1 << 4;
 constexpr int kPatience = 1'000'000;
 
-/// This processor's number as redistributors and routes have it: affinity 3, 2, 1, 0.
-std::uint64_t own_affinity() noexcept {
-    std::uint64_t value;
-    asm volatile("mrs %0, mpidr_el1" : "=r"(value));
-    return value & 0xff00ffffff;
-}
-
 } // namespace
 
-bool GicV3::find_redistributor(const InterruptChip& chip, MapRegisters map) noexcept {
-    const std::uint64_t own = own_affinity(), wanted = (own >> 32 << 24 | (own & 0xffffff)) << 32;
+/// All of them: which one is whose shows in their type registers.
+void GicV3::find_redistributors(const InterruptChip& chip, MapRegisters map) noexcept {
     for (std::size_t region = 1; region < chip.registers.size(); ++region) {
         const Registers& range = chip.registers[region];
-        for (std::uint64_t at = 0; range.base != 0 && at + 2 * kFrame <= range.size;) {
+        for (std::uint64_t at = 0; range.base != 0 && at + 2 * kFrame <= range.size && redistributor_count_ < kMost;) {
             const std::uintptr_t registers = map(range.base + at, 2 * kFrame);
             if (registers == 0) break;
-            const std::uint64_t type = mmio_read64(registers + kType);
-            if ((type & 0xffffffff00000000) == wanted) {
-                redistributor_ = registers;
-                redistributor_physical_ = range.base + at;
-                private_ = GicRegisters(registers + kFrame);
-                return true;
-            }
+            const std::uint64_t type = mmio_read64(registers + kType), affinity = type >> 32;
+            redistributors_[redistributor_count_++] = {affinity >> 24 << 32 | (affinity & 0xffffff), registers, range.base + at,
+                                                       GicRegisters(registers + kFrame)};
             if ((type & kTypeLast) != 0) break;
             at += (type & kTypeVirtual) != 0 ? 4 * kFrame : 2 * kFrame;
         }
     }
-    return false;
 }
 
-bool GicV3::wake_redistributor() const noexcept {
-    mmio_write32(redistributor_ + kWaker, mmio_read32(redistributor_ + kWaker) & ~kProcessorSleep);
-    for (int i = 0; i < kPatience; ++i) {
-        if ((mmio_read32(redistributor_ + kWaker) & kChildrenAsleep) == 0) return true;
-        relax();
-    }
-    return false;
+const GicV3::Redistributor* GicV3::own() const noexcept {
+    const std::uint64_t id = this_processor_id();
+    for (std::size_t i = 0; i < redistributor_count_; ++i)
+        if (redistributors_[i].id == id) return &redistributors_[i];
+    return nullptr;
+}
+
+const GicRegisters& GicV3::registers_of(std::uint32_t intid) const noexcept {
+    // Only processors that have one get this far.
+    return intid < kFirstShared ? own()->inputs : distributor_;
+}
+
+void GicV3::settle() const noexcept {
+    for (int i = 0; i < kPatience && (distributor_.read(GicRegisters::kControl) & kControlPending) != 0; ++i) relax();
 }
 
 const char* GicV3::start(const Hardware& hardware, MapRegisters map) noexcept {
@@ -57,23 +53,34 @@ const char* GicV3::start(const Hardware& hardware, MapRegisters map) noexcept {
     if (chip == nullptr || chip->registers[0].base == 0) return "the GIC's registers are not described";
     distributor_ = GicRegisters(map(chip->registers[0].base, kFrame));
     if (distributor_.base() == 0) return "the GIC's registers cannot be mapped";
-    if (!find_redistributor(*chip, map)) return "no redistributor of the GIC is this processor's";
-    if (!wake_redistributor()) return "the GIC's redistributor does not wake up";
+    find_redistributors(*chip, map);
 
-    const auto settle = [this] {
-        for (int i = 0; i < kPatience && (distributor_.read(GicRegisters::kControl) & kControlPending) != 0; ++i) relax();
-    };
     distributor_.write(GicRegisters::kControl, 0);
     settle();
     inputs_ = distributor_.inputs();
     distributor_.silence(kFirstShared, inputs_);
-    private_.silence(0, kFirstShared);
     // All in group 1: the other is the fast interrupt's.
-    private_.write(GicRegisters::kGroup, ~std::uint32_t{0});
     for (std::uint32_t i = kFirstShared; i < inputs_; i += 32) distributor_.write(GicRegisters::kGroup + i / 8, ~std::uint32_t{0});
     settle();
     distributor_.write(GicRegisters::kControl, kControlAffinity | kControlGroup1);
     settle();
+    if (!start_here()) return "no redistributor of the GIC is this processor's, or it does not wake up";
+    start_messages(hardware, map);
+    return nullptr;
+}
+
+bool GicV3::start_here() noexcept {
+    const Redistributor* mine = own();
+    if (mine == nullptr) return false;
+    mmio_write32(mine->control + kWaker, mmio_read32(mine->control + kWaker) & ~kProcessorSleep);
+    for (int i = 0; (mmio_read32(mine->control + kWaker) & kChildrenAsleep) != 0; ++i) {
+        if (i == kPatience) return false;
+        relax();
+    }
+    mine->inputs.silence(0, kFirstShared);
+    mine->inputs.write(GicRegisters::kGroup, ~std::uint32_t{0});
+    mine->inputs.set_up(kWake, Trigger::edge);
+    mine->inputs.enable(kWake);
 
     asm volatile("mrs x9, s3_0_c12_c12_5\n" // ICC_SRE_EL1
                  "orr x9, x9, #1\n"
@@ -87,15 +94,16 @@ const char* GicV3::start(const Hardware& hardware, MapRegisters map) noexcept {
                  :
                  : "r"(std::uint64_t{0xff}), "r"(std::uint64_t{1})
                  : "x9", "memory");
-    start_messages(hardware, map);
-    return nullptr;
+    return true;
 }
 
 void GicV3::start_messages(const Hardware& hardware, MapRegisters map) noexcept {
     const InterruptChip* chip = hardware.find(InterruptChip::Kind::gic_its);
     if (chip == nullptr || chip->registers[0].base == 0) return;
+    const Redistributor& mine = *own();
+    message_processor_ = mine.id;
     // Without messages devices use lines.
-    static_cast<void>(its_.start(chip->registers[0].base, {redistributor_, redistributor_physical_}, map));
+    static_cast<void>(its_.start(chip->registers[0].base, {mine.control, mine.physical}, map));
 }
 
 bool GicV3::enable(std::uint32_t intid, Trigger trigger) noexcept {
@@ -103,7 +111,7 @@ bool GicV3::enable(std::uint32_t intid, Trigger trigger) noexcept {
     const GicRegisters& registers = registers_of(intid);
     registers.disable(intid);
     registers.set_up(intid, trigger);
-    if (intid >= kFirstShared) mmio_write64(distributor_.base() + kRoute + 8 * intid, own_affinity());
+    if (intid >= kFirstShared) mmio_write64(distributor_.base() + kRoute + 8 * intid, this_processor_id());
     registers.enable(intid);
     return true;
 }
@@ -117,7 +125,8 @@ void GicV3::disable(std::uint32_t intid) noexcept {
 }
 
 bool GicV3::connect_message(std::uint32_t vector, std::uint32_t device, std::uint32_t index, Message& message) noexcept {
-    return its_.connect(vector, device, index, message);
+    // A device's interrupts come to the processor that starts it; elsewhere than on the first one by its line.
+    return this_processor_id() == message_processor_ && its_.connect(vector, device, index, message);
 }
 
 void GicV3::disconnect_message(std::uint32_t vector) noexcept { its_.disconnect(vector); }

@@ -2,6 +2,8 @@
 // Messages come through an ITS. One object, static.
 #pragma once
 
+#include <array>
+
 #include "arch/aarch64/its.hpp"
 #include "arch/arm/gic.hpp"
 #include "arch/arm/gic_distributor.hpp"
@@ -17,23 +19,33 @@ public:
     void disable(std::uint32_t intid) noexcept override;
     bool connect_message(std::uint32_t vector, std::uint32_t device, std::uint32_t index, Message& message) noexcept override;
     void disconnect_message(std::uint32_t vector) noexcept override;
+    bool start_here() noexcept override;
     std::uint32_t acknowledge() noexcept override; // gic_v3_interrupt.cpp
-    void end(std::uint32_t intid) noexcept override;
+    void end(std::uint32_t acknowledged) noexcept override;
+    void wake(std::uint64_t id) noexcept override;
 
 private:
-    [[nodiscard]] bool find_redistributor(const InterruptChip& chip, MapRegisters map) noexcept;
-    [[nodiscard]] bool wake_redistributor() const noexcept;
+    static constexpr std::size_t kMost = Hardware::kMostProcessors;
+    /// A processor's own registers.
+    struct Redistributor {
+        std::uint64_t id = 0;       ///< the processor's affinity
+        std::uintptr_t control = 0; ///< its first frame
+        std::uint64_t physical = 0; ///< where that is
+        GicRegisters inputs;        ///< its second frame
+    };
+    void find_redistributors(const InterruptChip& chip, MapRegisters map) noexcept;
+    /// The calling processor's; null if it has none.
+    [[nodiscard]] const Redistributor* own() const noexcept;
     void start_messages(const Hardware& hardware, MapRegisters map) noexcept;
+    void settle() const noexcept;
     /// Whose registers an input's are.
-    [[nodiscard]] const GicRegisters& registers_of(std::uint32_t intid) const noexcept {
-        return intid < kFirstShared ? private_ : distributor_;
-    }
+    [[nodiscard]] const GicRegisters& registers_of(std::uint32_t intid) const noexcept;
 
     GicRegisters distributor_;
-    GicRegisters private_;             ///< second frame of our redistributor
-    std::uintptr_t redistributor_ = 0; ///< its first frame
-    std::uint64_t redistributor_physical_ = 0;
+    std::array<Redistributor, kMost> redistributors_{};
+    std::size_t redistributor_count_ = 0;
     std::uint32_t inputs_ = 0;
+    std::uint64_t message_processor_ = 0; ///< the one that messages come to
     Its its_;
 };
 

@@ -96,7 +96,7 @@ bool PageTables::map(std::uint64_t begin, std::uint64_t physical, std::uint64_t 
     if (physical >= physical_limit || size > physical_limit - physical) return false;
     const std::uint64_t bits = rights(access) | kind(cache), end = begin + size, distance = physical - begin;
     while (begin < end) {
-        unsigned level = largest_ == Largest::gigabyte ? 2 : 1;
+        unsigned level = static_cast<unsigned>(largest_);
         while (level > kLeaf && ((begin | distance) % size_at(level) != 0 || end - begin < size_at(level))) --level;
         std::uint64_t* entry = entry_at(begin, level);
         while (entry != nullptr && is_table(*entry, level)) entry = entry_at(begin, --level); // smaller pages are there already
@@ -108,6 +108,20 @@ bool PageTables::map(std::uint64_t begin, std::uint64_t physical, std::uint64_t 
         for (; entry != last && !is_table(*entry, level); ++entry, value += step, begin += step) write(entry, value);
     }
     return true;
+}
+
+bool PageTables::split_below(std::uint64_t* table, unsigned level) noexcept {
+    for (std::size_t i = 0; i < 512 && level != kLeaf; ++i) {
+        if (table[i] == 0) continue;
+        std::uint64_t* const below = table_below(table[i], level);
+        if (below == nullptr || !split_below(below, level - 1)) return false;
+    }
+    return true;
+}
+
+bool PageTables::split_all() noexcept {
+    largest_ = Largest::page;
+    return split_below(root_, kRoot);
 }
 
 bool PageTables::protect(std::uint64_t begin, std::uint64_t size, Access access) noexcept {

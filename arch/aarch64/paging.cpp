@@ -19,6 +19,8 @@ alignas(kPage) std::array<std::uint64_t, 16> window_root;
 constexpr std::uint64_t kTable = 3,
                         kWindowPage = 0x0060000000000f07; // normal memory, inner shareable, accessed, not global, never executed
 
+PageTables* in_use = nullptr;
+
 /// Break before make: between the two stores nothing is touched but text and the window. Interrupts would touch a stack.
 void replace_live(std::uint64_t* entry, std::uint64_t value) {
     const auto address = reinterpret_cast<std::uint64_t>(entry);
@@ -56,7 +58,8 @@ PageTables::Largest largest_page() noexcept {
     return PageTables::Largest::gigabyte;
 }
 
-void use_page_tables(const PageTables& tables) noexcept {
+void use_page_tables(PageTables& tables) noexcept {
+    in_use = &tables;
     window_root[0] = reinterpret_cast<std::uint64_t>(window_pages.data()) | kTable;
     std::uint64_t control;
     asm volatile("dsb ishst\n"
@@ -79,6 +82,12 @@ void use_page_tables(const PageTables& tables) noexcept {
                    "r"(std::uint64_t{1} << 23), "r"(kWriteExecuteNever)
                  : "memory");
     PageTables::set_replace(replace_live);
+}
+
+bool share_page_tables() noexcept {
+    if (!in_use->split_all()) return false;
+    invalidate(0, ~std::uint64_t{0});
+    return true;
 }
 
 void invalidate(std::uint64_t begin, std::uint64_t end) noexcept {

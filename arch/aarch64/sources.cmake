@@ -5,6 +5,7 @@ set(ringside_interrupt_flags -mgeneral-regs-only)
 include(${PROJECT_SOURCE_DIR}/arch/arm/sources.cmake)
 set(ringside_machine_sources
   ${ringside_arm_sources}
+  ${ringside_arm_processor_sources}
   arch/aarch64/context.cpp
   arch/aarch64/exception_entry.S
   arch/aarch64/exception_stacks.cpp
@@ -16,8 +17,9 @@ set(ringside_machine_sources
   arch/aarch64/its.cpp
   arch/aarch64/page_tables.cpp
   arch/aarch64/paging.cpp
+  arch/aarch64/processors.cpp
+  arch/aarch64/secondary.S
   arch/aarch64/switch.S
-  arch/one_processor.cpp
   boot/aarch64/boot.cpp
   boot/aarch64/entry.S
 )

@@ -14,16 +14,16 @@ constinit InterruptVectors interrupt_vectors;
 extern "C" void ringside_interrupt() {
     using namespace arch;
     Gic& gic = *interrupt_vectors.gic;
-    const std::uint32_t intid = gic.acknowledge();
+    const std::uint32_t acknowledged = gic.acknowledge(), intid = acknowledged & Gic::kSpecial;
     // It fires once and is set anew.
-    if (intid == interrupt_vectors.timer) write_timer_control(kTimerMasked);
-    if (intid < Gic::kInputs)
+    if (acknowledged == interrupt_vectors.timer) write_timer_control(kTimerMasked);
+    if (acknowledged >= kFirstMessage)
+        kernel_interrupt(acknowledged - kFirstMessage);
+    else if (intid >= Gic::kInputs) [[unlikely]]
+        return;                   // it was withdrawn before we asked, and is not to be ended
+    else if (intid != Gic::kWake) // which has done its work by ending the halt
         kernel_interrupt(interrupt_vectors.of_intid[intid]);
-    else if (intid >= kFirstMessage)
-        kernel_interrupt(intid - kFirstMessage);
-    else [[unlikely]]
-        return; // it was withdrawn before we asked, and is not to be ended
     // The handler has acknowledged its device: that must arrive before the controller looks at the line again.
     asm volatile("dsb sy" : : : "memory");
-    gic.end(intid);
+    gic.end(acknowledged);
 }

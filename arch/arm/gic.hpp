@@ -1,5 +1,5 @@
 // A generic interrupt controller as both ARM processors see it, whatever its version: inputs are INTIDs (16-31 the processor's own, from 32
-// on shared ones, from 8192 on messages). Task context with interrupts off, but for acknowledge() and end(), which are the interrupt entry's.
+// on shared ones, from 8192 on messages). Task context with interrupts off, but for acknowledge(), end() and wake().
 //
 //     arch::Gic* gic = arch::choose_gic(hardware);
 //     if (const char* missing = gic->start(hardware, map)) ...
@@ -16,7 +16,9 @@ class Gic {
 public:
     /// What acknowledge() says when nothing is pending (1020 to 1023 are special).
     static constexpr std::uint32_t kNothing = 1023;
-    static constexpr std::uint32_t kFirstShared = 32, kInputs = 1020;
+    static constexpr std::uint32_t kFirstShared = 32, kInputs = 1020, kSpecial = 0x3ff;
+    /// The interrupt that processors send each other: the first of sixteen, none of the others is used.
+    static constexpr std::uint32_t kWake = 0;
 
     /// Everything masked, the processor's side open. Returns what is missing, or null.
     [[nodiscard]] virtual const char* start(const Hardware& hardware, MapRegisters map) noexcept = 0;
@@ -28,8 +30,15 @@ public:
     [[nodiscard]] virtual bool connect_message(std::uint32_t vector, std::uint32_t device, std::uint32_t index, Message& message) noexcept;
     virtual void disconnect_message(std::uint32_t vector) noexcept;
 
+    /// On another processor: its own part. False: it has none.
+    [[nodiscard]] virtual bool start_here() noexcept = 0;
+
+    // General registers only.
+    /// What the controller says of the interrupt that it delivers, for end(): its INTID, and above it who sent a wake-up of version 2.
     [[nodiscard]] virtual std::uint32_t acknowledge() noexcept = 0;
-    virtual void end(std::uint32_t intid) noexcept = 0;
+    virtual void end(std::uint32_t acknowledged) noexcept = 0;
+    /// Sends kWake to the processor with this affinity.
+    virtual void wake(std::uint64_t id) noexcept = 0;
 
 protected:
     constexpr Gic() noexcept = default;

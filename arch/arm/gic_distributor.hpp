@@ -17,7 +17,7 @@ namespace arch {
 class GicRegisters {
 public:
     static constexpr std::uint32_t kControl = 0x000, kType = 0x004, kGroup = 0x080, kSetEnable = 0x100, kClearEnable = 0x180,
-                                   kClearPending = 0x280, kPriority = 0x400, kTarget = 0x800, kTrigger = 0xc00;
+                                   kClearPending = 0x280, kPriority = 0x400, kTarget = 0x800, kTrigger = 0xc00, kSend = 0xf00;
     /// The priority of every interrupt: in the middle, so that it passes a mask of 0xff whatever the number of implemented bits.
     static constexpr std::uint8_t kMiddle = 0x80;
 

@@ -9,3 +9,8 @@ set(ringside_arm_sources
   arch/arm/power.cpp
   arch/arm/timer.cpp
 )
+# For those that start their other processors, too.
+set(ringside_arm_processor_sources
+  arch/arm/processors.cpp
+  arch/arm/wake_interrupt.cpp
+)

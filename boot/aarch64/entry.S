@@ -71,42 +71,7 @@ start:
     mov x20, x0
     mov x22, x1                         // Linux's protocol has 0 here; our own way from UEFI brings a command line
     msr daifset, #15
-    mrs x0, currentel
-    cmp x0, #(2 << 2)
-    b.ne at_el1
-
-    // A hypervisor's place is not ours: no traps, no offset of the clock, EL1 in 64 bits.
-    mov x0, #HCR_EL1_IS_64_BIT
-    msr hcr_el2, x0
-    mrs x0, cnthctl_el2
-    orr x0, x0, #3
-    msr cnthctl_el2, x0
-    msr cntvoff_el2, xzr
-    mov x0, #0x33ff
-    msr cptr_el2, x0
-    msr hstr_el2, xzr
-    msr vttbr_el2, xzr
-    mrs x0, midr_el1
-    msr vpidr_el2, x0
-    mrs x0, mpidr_el1
-    msr vmpidr_el2, x0
-    mrs x0, id_aa64pfr0_el1
-    ubfx x0, x0, #24, #4
-    cbz x0, 1f
-    mrs x0, s3_4_c12_c9_5               // ICC_SRE_EL2: EL1 may use the GIC's system registers
-    orr x0, x0, #8
-    orr x0, x0, #1
-    msr s3_4_c12_c9_5, x0
-    isb
-    msr s3_4_c12_c11_0, xzr             // ICH_HCR_EL2
-1:  mov x0, #SPSR_EL1H_MASKED
-    msr spsr_el2, x0
-    adr x0, at_el1
-    msr elr_el2, x0
-    eret
-
-at_el1:
-    isb
+    bl ringside_to_el1
     mrs x21, cntvct_el0                 // the clock's zero
 
     mov x0, #MAIR
@@ -183,6 +148,45 @@ at_el1:
     bl ringside_boot
     brk #1
     .size ringside_entry, . - ringside_entry
+
+// Goes on behind its call in EL1, in which it may have been already. A hypervisor's place is not ours: no traps, no offset of the clock, EL1 in
+// 64 bits. Changes x0 only.
+    .globl ringside_to_el1
+    .type ringside_to_el1, @function
+ringside_to_el1:
+    mrs x0, currentel
+    cmp x0, #(2 << 2)
+    b.ne 2f
+    mov x0, #HCR_EL1_IS_64_BIT
+    msr hcr_el2, x0
+    mrs x0, cnthctl_el2
+    orr x0, x0, #3
+    msr cnthctl_el2, x0
+    msr cntvoff_el2, xzr
+    mov x0, #0x33ff
+    msr cptr_el2, x0
+    msr hstr_el2, xzr
+    msr vttbr_el2, xzr
+    mrs x0, midr_el1
+    msr vpidr_el2, x0
+    mrs x0, mpidr_el1
+    msr vmpidr_el2, x0
+    mrs x0, id_aa64pfr0_el1
+    ubfx x0, x0, #24, #4
+    cbz x0, 1f
+    mrs x0, s3_4_c12_c9_5               // ICC_SRE_EL2: EL1 may use the GIC's system registers
+    orr x0, x0, #8
+    orr x0, x0, #1
+    msr s3_4_c12_c9_5, x0
+    isb
+    msr s3_4_c12_c11_0, xzr             // ICH_HCR_EL2
+1:  mov x0, #SPSR_EL1H_MASKED
+    msr spsr_el2, x0
+    msr elr_el2, x30
+    eret
+2:  isb
+    ret
+    .size ringside_to_el1, . - ringside_to_el1
 
     .section .rodata.boot, "a", @progbits
     .balign 4096

@@ -116,3 +116,25 @@ TEST_CASE("physical addresses beyond the processor's are refused") {
     CHECK_FALSE(tables.it.map(k1G, (std::uint64_t{1} << 40) - k4K, 2 * k4K, Access::read, Cache::device));
     CHECK(tables.it.map(k1G, (std::uint64_t{1} << 40) - k4K, k4K, Access::read, Cache::device));
 }
+
+TEST_CASE("for several processors all becomes pages, with the rights that it had, and stays so") {
+    Tables tables;
+    REQUIRE(tables.it.map(k1G, k1G, k1G, Access::read_write, Cache::normal));
+    REQUIRE(tables.it.map(2 * k1G, 2 * k1G, k2M, Access::read, Cache::device));
+    REQUIRE(tables.it.map(2 * k1G + k2M, 2 * k1G + k2M, k2M, Access::none, Cache::normal));
+    REQUIRE(tables.it.split_all());
+    for (const std::uint64_t address : {k1G, k1G + 5 * k2M + 3 * k4K, 2 * k1G - k4K}) {
+        CAPTURE(address);
+        CHECK(tables.it.look_up(address).page_size == k4K);
+        CHECK(tables.it.look_up(address).physical == address);
+        CHECK(tables.it.look_up(address).writable);
+    }
+    CHECK((tables.it.look_up(2 * k1G).device && tables.it.look_up(2 * k1G).page_size == k4K));
+    CHECK((!tables.it.look_up(2 * k1G + k2M).present && tables.it.look_up(2 * k1G + k2M).page_size == k4K));
+    CHECK_FALSE(tables.it.look_up(3 * k1G).present);
+    replaced = 0;
+    REQUIRE(tables.it.map(3 * k1G, 3 * k1G, k1G, Access::read_write, Cache::normal));
+    REQUIRE(tables.it.protect(3 * k1G + 7 * k4K, k4K, Access::none));
+    REQUIRE(tables.it.protect(k1G + 7 * k4K, k4K, Access::none));
+    CHECK(replaced == 0);
+}

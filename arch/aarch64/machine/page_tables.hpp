@@ -17,7 +17,7 @@ namespace arch {
 class PageTables {
 public:
     using Allocate = std::uint64_t* (*)();
-    enum class Largest : std::uint8_t { two_megabytes, gigabyte };
+    enum class Largest : std::uint8_t { page, two_megabytes, gigabyte };
     /// Stores an entry that the processor may have cached with another meaning. The default is a plain store.
     using Replace = void (*)(std::uint64_t* entry, std::uint64_t value);
 
@@ -31,6 +31,9 @@ public:
     /// Changes the rights of what is mapped or guarded; the kind of caching stays. False: no memory for a table, or a page was never mapped.
     [[nodiscard]] bool protect(std::uint64_t begin, std::uint64_t size, Access access) noexcept;
     [[nodiscard]] Translation look_up(std::uint64_t address) const noexcept;
+    /// Makes pages of all larger ones, and maps nothing but pages from now on: then no entry need ever be invalid while others use what it
+    /// maps. False: no memory for a table (all is mapped as before).
+    [[nodiscard]] bool split_all() noexcept;
     [[nodiscard]] std::uint64_t root() const noexcept { return reinterpret_cast<std::uint64_t>(root_); }
 
     /// How all tables replace entries from now on, and where physical addresses end.
@@ -40,6 +43,7 @@ public:
 private:
     [[nodiscard]] std::uint64_t* table_below(std::uint64_t& entry, unsigned level) noexcept;
     [[nodiscard]] std::uint64_t* entry_at(std::uint64_t address, unsigned level) noexcept;
+    [[nodiscard]] bool split_below(std::uint64_t* table, unsigned level) noexcept;
 
     Allocate allocate_ = nullptr;
     std::uint64_t* root_ = nullptr;
@@ -59,8 +63,10 @@ inline constexpr std::uint64_t kDeviceWindow = 0, kDeviceWindowEnd = 0;
 
 [[nodiscard]] PageTables::Largest largest_page() noexcept;
 /// Loads them, and switches on what the processor has for protection beyond them.
-void use_page_tables(const PageTables& tables) noexcept;
-/// Forgets translations of begin..end after a change.
+void use_page_tables(PageTables& tables) noexcept;
+/// The same tables for another processor, which has started: no larger pages any more. False: no memory.
+[[nodiscard]] bool share_page_tables() noexcept;
+/// Forgets translations of begin..end after a change, on all processors.
 void invalidate(std::uint64_t begin, std::uint64_t end) noexcept;
 
 } // namespace arch
