@@ -8,8 +8,8 @@ namespace arch {
 namespace {
 
 constexpr std::uint32_t kMostSources = 1023, kMostHarts = 16384;
-constexpr std::uint64_t kDomain = 0, kSourceConfig = 0, kClearPendingNumber = 0x1ddc, kSetEnableNumber = 0x1edc,
-                        kClearEnable = 0x1f00, kClearEnableNumber = 0x1fdc, kTarget = 0x3000;
+constexpr std::uint64_t kDomain = 0, kSourceConfig = 0, kClearPendingNumber = 0x1ddc, kSetEnableNumber = 0x1edc, kClearEnable = 0x1f00,
+                        kClearEnableNumber = 0x1fdc, kTarget = 0x3000;
 constexpr std::uint64_t kHart = 0x4000, kHartStride = 32, kHartDelivery = 0, kHartThreshold = 8, kHartClaim = 0x1c;
 constexpr std::uint32_t kDomainEnable = 1 << 8, kDomainMessages = 1 << 2;
 constexpr std::uint32_t kEdgeHigh = 4, kEdgeLow = 5, kLevelHigh = 6, kLevelLow = 7;
