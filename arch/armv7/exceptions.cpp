@@ -6,6 +6,7 @@
 #include <machine/frame.hpp>
 
 #include "arch/exception.hpp"
+#include "arch/processors.hpp"
 
 extern "C" {
 // vectors.S: one stack for each mode.
@@ -21,10 +22,16 @@ struct alignas(kPage) ExceptionStack {
     std::byte guard[kPage];
     std::byte stack[kStackBytes];
 };
-ExceptionStack exception_stacks[3];
-constexpr std::array<GuardPage, 3> kGuards = {{{exception_stacks[0].guard, "the abort handler"},
-                                               {exception_stacks[1].guard, "the handler of undefined instructions"},
-                                               {exception_stacks[2].guard, "the handler of fast interrupts"}}};
+using Stacks = std::array<ExceptionStack, 3>;
+Stacks boot_stacks;
+constexpr std::array<GuardPage, 3> kGuards = {{{boot_stacks[0].guard, "the abort handler"},
+                                               {boot_stacks[1].guard, "the handler of undefined instructions"},
+                                               {boot_stacks[2].guard, "the handler of fast interrupts"}}};
+
+void start_on(Stacks& stacks) noexcept {
+    const auto top = [](ExceptionStack& stack) { return stack.stack + kStackBytes; };
+    ringside_start_vectors(top(stacks[0]), top(stacks[1]), top(stacks[2]));
+}
 
 // As vectors.S numbers them.
 enum Vector : std::uint32_t { undefined = 0x04, supervisor_call = 0x08, prefetch_abort = 0x0c, data_abort = 0x10, fast_interrupt = 0x1c };
@@ -80,12 +87,15 @@ const char* name_of(std::uint32_t vector) noexcept {
 
 } // namespace
 
-void start_exceptions() noexcept {
-    const auto top = [](ExceptionStack& stack) { return stack.stack + kStackBytes; };
-    ringside_start_vectors(top(exception_stacks[0]), top(exception_stacks[1]), top(exception_stacks[2]));
-}
-
+void start_exceptions() noexcept { start_on(boot_stacks); }
 std::span<const GuardPage> exception_stack_guards() noexcept { return kGuards; }
+
+std::size_t exception_bytes() noexcept { return sizeof(Stacks); }
+void start_exceptions_here(void* memory) noexcept { start_on(*static_cast<Stacks*>(memory)); }
+void* exception_guard(void* memory, std::size_t index) noexcept {
+    auto& stacks = *static_cast<Stacks*>(memory);
+    return index < stacks.size() ? stacks[index].guard : nullptr;
+}
 
 Fault fault_of(const ExceptionFrame& frame) noexcept {
     Fault fault;

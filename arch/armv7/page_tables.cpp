@@ -16,6 +16,7 @@ constexpr std::size_t kTableBytes = 4096;
 
 constexpr std::uint64_t size_at(unsigned level) noexcept { return std::uint64_t{4096} << (9 * level); }
 constexpr std::size_t index_at(std::uint64_t address, unsigned level) noexcept { return address >> (12 + 9 * level) & 511; }
+constexpr std::size_t entries_at(unsigned level) noexcept { return level == kRoot ? 4 : 512; }
 /// The bit that makes a page of the lowest level's entry, and a table of the others'.
 constexpr std::uint64_t kind_at(unsigned level) noexcept { return level == kLeaf ? kTableOrPage : 0; }
 
@@ -87,19 +88,32 @@ bool PageTables::map(std::uint64_t begin, std::uint64_t physical, std::uint64_t 
     if (begin >= kAddressLimit || size > kAddressLimit - begin || physical > kAddress || size > kAddress - physical) return false;
     const std::uint64_t bits = rights(access) | caching(cache), end = begin + size, distance = physical - begin;
     while (begin < end) {
-        unsigned level = largest_ == Largest::gigabyte ? 2 : 1;
+        auto level = static_cast<unsigned>(largest_);
         while (level > kLeaf && ((begin | distance) % size_at(level) != 0 || end - begin < size_at(level))) --level;
         std::uint64_t* entry = entry_at(begin, level);
         while (entry != nullptr && is_table(*entry, level)) entry = entry_at(begin, --level); // smaller pages are there already
         if (entry == nullptr) return false;
         // As many neighbours in this table as have the same size: no second walk for them.
         const std::uint64_t step = size_at(level);
-        const std::uint64_t* const last =
-            entry + std::min<std::uint64_t>((level == kRoot ? 4 : 512) - index_at(begin, level), (end - begin) / step);
+        const std::uint64_t* const last = entry + std::min<std::uint64_t>(entries_at(level) - index_at(begin, level), (end - begin) / step);
         std::uint64_t value = (begin + distance) | bits | kind_at(level);
         for (; entry != last && !is_table(*entry, level); ++entry, value += step, begin += step) *entry = value;
     }
     return true;
+}
+
+bool PageTables::split_below(std::uint64_t* table, unsigned level) noexcept {
+    for (std::size_t i = 0; i < entries_at(level) && level != kLeaf; ++i) {
+        if (table[i] == 0) continue;
+        std::uint64_t* const below = table_below(table[i], level);
+        if (below == nullptr || !split_below(below, level - 1)) return false;
+    }
+    return true;
+}
+
+bool PageTables::split_all() noexcept {
+    largest_ = Largest::page;
+    return split_below(root_, kRoot);
 }
 
 bool PageTables::protect(std::uint64_t begin, std::uint64_t size, Access access) noexcept {

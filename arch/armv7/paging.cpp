@@ -12,6 +12,8 @@ namespace {
 
 constexpr std::uint32_t kWritableNeverExecuted = 1 << 19;
 
+PageTables* in_use = nullptr;
+
 } // namespace
 
 PageTables::Largest largest_page() noexcept { return PageTables::Largest::gigabyte; }
@@ -20,7 +22,10 @@ void use_page_tables(PageTables& tables) noexcept {
     // Whatever the tables say, what can be written is never executed.
     ringside_use_root(static_cast<std::uint32_t>(tables.root()), kWritableNeverExecuted);
     tables.go_live(ringside_replace_entry);
+    in_use = &tables;
 }
+
+bool share_page_tables() noexcept { return in_use->split_all(); }
 
 void invalidate(std::uint64_t begin, std::uint64_t end) noexcept {
     constexpr std::uint64_t kPage = 4096, kFew = 64 * kPage;

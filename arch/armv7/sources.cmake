@@ -5,6 +5,7 @@ set(ringside_interrupt_flags -mgeneral-regs-only)
 include(${PROJECT_SOURCE_DIR}/arch/arm/sources.cmake)
 set(ringside_machine_sources
   ${ringside_arm_sources}
+  ${ringside_arm_processor_sources}
   arch/armv7/context.cpp
   arch/armv7/exceptions.cpp
   arch/armv7/gic.cpp
@@ -13,7 +14,8 @@ set(ringside_machine_sources
   arch/armv7/paging.S
   arch/armv7/switch.S
   arch/armv7/vectors.S
-  arch/one_processor.cpp
+  arch/armv7/processors.cpp
+  arch/armv7/secondary.S
   boot/armv7/boot.cpp
   boot/armv7/entry.S
 )

@@ -33,32 +33,8 @@ ringside_entry:
     .long 0x016f2818, 0, ringside_raw_bytes
 start:
     mov r10, r2
+    bl ringside_to_supervisor
     mrrc p15, 1, r8, r9, c14            // the clock's zero
-
-    // Out of hypervisor mode, if that is what it is: nothing traps there any more, the counter has no offset.
-    mrs r0, cpsr
-    and r0, r0, #MODE_MASK
-    cmp r0, #MODE_HYPERVISOR
-    bne 1f
-    mov r0, #0
-    mcr p15, 4, r0, c1, c1, 0           // HCR
-    mcr p15, 4, r0, c1, c1, 3           // HSTR
-    mcrr p15, 4, r0, r0, c14            // CNTVOFF
-    ldr r1, =0x33ff
-    mcr p15, 4, r1, c1, c1, 2           // HCPTR: bits that are always one, no traps of floating point
-    mov r1, #3
-    mcr p15, 4, r1, c14, c1, 0          // CNTHCTL
-    mrc p15, 0, r1, c0, c0, 0
-    mcr p15, 4, r1, c0, c0, 0           // VPIDR
-    mrc p15, 0, r1, c0, c0, 5
-    mcr p15, 4, r1, c0, c0, 5           // VMPIDR
-    mrrc p15, 1, r8, r9, c14
-    mov r0, #(0x1c0 | MODE_SUPERVISOR)
-    msr spsr_cxsf, r0
-    adr r0, 1f
-    msr elr_hyp, r0
-    eret
-1:  cpsid aif, #MODE_SUPERVISOR
 
     // Where are we? A raw file is copied to where it belongs, from its end on (the places may overlap); this code here is far below them.
     adr r0, ringside_entry
@@ -141,6 +117,37 @@ start:
     udf #0
     .ltorg
     .size ringside_entry, . - ringside_entry
+
+// To supervisor mode with everything masked, out of hypervisor mode if that is what it is: nothing traps there any more, the counter has no
+// offset. Changes r0, r1 and r12. (The modes have link registers of their own.)
+    .globl ringside_to_supervisor
+    .type ringside_to_supervisor, %function
+ringside_to_supervisor:
+    mov r12, lr
+    mrs r0, cpsr
+    and r0, r0, #MODE_MASK
+    cmp r0, #MODE_HYPERVISOR
+    bne 1f
+    mov r0, #0
+    mcr p15, 4, r0, c1, c1, 0           // HCR
+    mcr p15, 4, r0, c1, c1, 3           // HSTR
+    mcrr p15, 4, r0, r0, c14            // CNTVOFF
+    movw r1, #0x33ff
+    mcr p15, 4, r1, c1, c1, 2           // HCPTR: bits that are always one, no traps of floating point
+    mov r1, #3
+    mcr p15, 4, r1, c14, c1, 0          // CNTHCTL
+    mrc p15, 0, r1, c0, c0, 0
+    mcr p15, 4, r1, c0, c0, 0           // VPIDR
+    mrc p15, 0, r1, c0, c0, 5
+    mcr p15, 4, r1, c0, c0, 5           // VMPIDR
+    mov r0, #(0x1c0 | MODE_SUPERVISOR)
+    msr spsr_cxsf, r0
+    adr r0, 1f
+    msr elr_hyp, r0
+    eret
+1:  cpsid aif, #MODE_SUPERVISOR
+    bx r12
+    .size ringside_to_supervisor, . - ringside_to_supervisor
 
     .section .rodata.boot, "a", %progbits
     .balign 32

@@ -121,6 +121,32 @@ TEST_CASE("armv7: tables in use are split by way of the processor, others are ju
     CHECK(replaced.size() == 1);
 }
 
+TEST_CASE("armv7: for several processors everything becomes pages, and stays so") {
+    Tables tables;
+    REQUIRE(tables.it.map(k1G, k1G, k1G, Access::read_write, Cache::normal));
+    REQUIRE(tables.it.map(3 * k1G, k1G, k2M, Access::read_write, Cache::device));
+    REQUIRE(tables.it.protect(k1G + k2M, k2M, Access::none));
+    tables.it.go_live(replace);
+    REQUIRE(tables.it.split_all());
+    for (const std::uint64_t address : {k1G, k1G + k2M, 2 * k1G - 1, 3 * k1G}) {
+        CAPTURE(address);
+        CHECK(tables.it.look_up(address).page_size == k4K);
+        CHECK(tables.it.look_up(address).present == (address != k1G + k2M));
+        CHECK(tables.it.look_up(address).device == (address == 3 * k1G));
+    }
+    CHECK_FALSE(tables.it.look_up(2 * k1G).present);
+    replaced.clear();
+    REQUIRE(tables.it.protect(k1G + 5 * k4K, k4K, Access::none));
+    REQUIRE(tables.it.map(2 * k1G, 2 * k1G, k2M, Access::read, Cache::device));
+    CHECK(tables.it.look_up(2 * k1G).page_size == k4K);
+    REQUIRE(tables.it.protect(2 * k1G, k4K, Access::none));
+    CHECK(replaced.empty());
+    Tables poor(PageTables::Largest::gigabyte, 2);
+    REQUIRE(poor.it.map(k1G, k1G, k1G, Access::read_write, Cache::normal));
+    CHECK_FALSE(poor.it.split_all());
+    CHECK(poor.it.look_up(2 * k1G - 1).writable);
+}
+
 TEST_CASE("armv7: running out of tables is reported; what was never mapped is refused") {
     Tables tables;
     CHECK_FALSE(tables.it.protect(k1G, k4K, Access::read_write));

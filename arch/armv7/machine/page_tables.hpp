@@ -20,7 +20,7 @@ public:
     using Allocate = std::uint64_t* (*)();
     /// Writes an entry whose old value the processor may have in its TLB, with pages of another size behind it.
     using Replace = void (*)(std::uint64_t* entry, std::uint64_t value);
-    enum class Largest : std::uint8_t { two_megabytes, gigabyte };
+    enum class Largest : std::uint8_t { page, two_megabytes, gigabyte };
 
     constexpr PageTables() noexcept = default;
     /// False if there is no memory for the root table.
@@ -32,6 +32,9 @@ public:
     /// Changes the rights of what is mapped or guarded; the kind of caching stays. False: no memory for a table, or a page was never mapped.
     [[nodiscard]] bool protect(std::uint64_t begin, std::uint64_t size, Access access) noexcept;
     [[nodiscard]] Translation look_up(std::uint64_t address) const noexcept;
+    /// Makes pages of all larger ones, and maps nothing but pages from now on: no entry has to be replaced while others use what it maps.
+    /// False: no memory for a table (all is mapped as before).
+    [[nodiscard]] bool split_all() noexcept;
     [[nodiscard]] std::uint64_t root() const noexcept { return reinterpret_cast<std::uintptr_t>(root_); }
 
     /// From now on the processor uses the tables: what it may have remembered is replaced by `replace`.
@@ -40,6 +43,7 @@ public:
 private:
     [[nodiscard]] std::uint64_t* table_below(std::uint64_t& entry, unsigned level) noexcept;
     [[nodiscard]] std::uint64_t* entry_at(std::uint64_t address, unsigned level) noexcept;
+    [[nodiscard]] bool split_below(std::uint64_t* table, unsigned level) noexcept;
 
     Allocate allocate_ = nullptr;
     Replace replace_ = nullptr;
@@ -61,7 +65,9 @@ inline constexpr std::uint64_t kDeviceWindow = kHighestUsable, kDeviceWindowEnd 
 [[nodiscard]] PageTables::Largest largest_page() noexcept;
 /// Loads them, and switches on what the processor has for protection beyond them.
 void use_page_tables(PageTables& tables) noexcept;
-/// Forgets translations of begin..end after a change.
+/// The same tables for another processor, which has yet to start: no larger pages any more. False: no memory.
+[[nodiscard]] bool share_page_tables() noexcept;
+/// Forgets translations of begin..end after a change, on all processors.
 void invalidate(std::uint64_t begin, std::uint64_t end) noexcept;
 
 } // namespace arch

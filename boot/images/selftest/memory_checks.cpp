@@ -159,7 +159,7 @@ void protection(Check& check) {
     const auto pages = allocate_pages(4);
     if (!check.need(pages, "allocate")) return;
     auto* second = static_cast<std::byte*>(*pages) + kPageSize;
-    const auto at = reinterpret_cast<std::uint64_t>(second);
+    const auto at = std::uint64_t{reinterpret_cast<std::uintptr_t>(second)};
     (void)(check.need(kernel::protection_of(at) == Protection::read_write, "fresh memory is not read-write") &&
            check.need(kernel::protect(second, 1, Protection::none), "protect") &&
            check.need(kernel::protection_of(at) == Protection::none && !kernel::is_readable(second, 1), "the page is still there") &&
@@ -178,7 +178,7 @@ void sections(Check& check) {
     using kernel::Protection;
     static int variable = 1;
     int local = 1;
-    const auto of = [](const void* address) { return kernel::protection_of(reinterpret_cast<std::uint64_t>(address)); };
+    const auto of = [](const void* address) { return kernel::protection_of(reinterpret_cast<std::uintptr_t>(address)); };
     (void)(check.need(of(reinterpret_cast<const void*>(&sections)) == Protection::read_execute, "code is not read and execute only") &&
            check.need(of(&kConstant) == Protection::read, "constants are not read only") &&
            check.need(of(&variable) == Protection::read_write, "data is executable") &&
