@@ -9,7 +9,7 @@ from ringside.messages import UserError
 from ringside.size import measure as image_size
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from counting import Counter, symbol  # noqa: E402
+from counting import Counter, entry, symbol  # noqa: E402
 
 # Virtual time is counted in instructions, so that waiting for a device takes none of the host's chance with it.
 ICOUNT = ["-icount", "shift=0,sleep=off"]
@@ -17,7 +17,7 @@ ICOUNT = ["-icount", "shift=0,sleep=off"]
 
 def measure(image, machine, devices):
     """(instructions, rounds of string instructions, halts) from the entry to main()"""
-    addresses = {"entry": symbol(image, "ringside_pvh_entry"), "main": symbol(image, "main")}
+    addresses = {"entry": entry(image), "main": symbol(image, "main")}
     with Counter() as counter:
         described = Machine(image=image, machine=machine, memory=256, network=devices, balloon=devices, entropy=devices,
                             chardevs=["null,id=console"] if devices else [], console="console" if devices else "",

@@ -1,9 +1,9 @@
 // A QEMU TCG plugin (API version 1, declared here: distributions ship no qemu-plugin.h) that counts what a guest executes.
 // Build: gcc -O2 -fPIC -shared -o count.so count.c
 // Use:   -plugin ./count.so,out=FILE[,mmio=on][,profile=on][,at=0xADDRESS]...
-// A line is written each time that the guest executes an instruction at one of the addresses, or a marker: the 8-byte NOP
-// 0f 1f 84 00 <imm32> with imm32 = 0x5ec0de00 + number. The counts are those before that instruction. One processor only.
-// mmio=on adds " mmio PAGE:READS:WRITES..." for each page of device registers that a MOV reached (page: physical address / 4096).
+// A line is written each time that the guest executes an instruction at one of the addresses, or a marker (arch/NAME/machine/mark.hpp). The
+// counts are those before that instruction. One processor only.
+// mmio=on adds " mmio PAGE:READS:WRITES..." for each page of device registers that was reached (page: physical address / 4096).
 // Markers 1 and 2 begin and end a measurement, 3 and 4 interrupt it and go on; with profile=on a line "profile ADDRESS:EXECUTIONS..."
 // precedes the end, of what was executed within. The first at= begins a profile as well, the others end it.
 #include <stdbool.h>
@@ -99,6 +99,51 @@ static void at_memory(unsigned processor, qemu_plugin_meminfo_t what, uint64_t a
     }
 }
 
+static enum { kX86, kAarch64, kRiscv, kArm } processor_kind;
+
+static uint32_t word_of(const uint8_t* bytes, size_t size) {
+    uint32_t word = 0;
+    memcpy(&word, bytes, size < 4 ? size : 4);
+    return word;
+}
+
+/// The number of a marker; 0 for any other instruction.
+static uint32_t marker_number(const uint8_t* bytes, size_t size) {
+    const uint32_t word = word_of(bytes, size);
+    switch (processor_kind) {
+    case kX86:
+        if (size != 8 || word != 0x00841f0fu) return 0;
+        return (word_of(bytes + 4, 4) & 0xffffff00u) == 0x5ec0de00u ? bytes[4] : 0;
+    case kAarch64: return (word & 0xffffe01fu) == 0xf2abc01fu ? word >> 5 & 0xff : 0;
+    case kRiscv: return size == 4 && (word & 0xfff00fffu) == 0x5ec00037u ? word >> 12 & 0xff : 0;
+    case kArm: return (word & 0xfffffff0u) == 0xe320f0f0u ? word & 15 : 0;
+    }
+    return 0;
+}
+
+/// How the registers of devices are reached: no offset on aarch64, where the leaf has its own assembly; elsewhere plain loads and stores. To watch
+/// every instruction would take ten times as long.
+static bool risc_may_reach_a_device(uint32_t word, size_t size) {
+    switch (processor_kind) {
+    case kAarch64: return (word & 0x3f3ffc00u) == 0x39000000u;
+    case kRiscv: return size == 4 ? (word & 0x5f) == 0x03 : (word & 3) == 0 && (word >> 13 & 3) != 0 && (word >> 13 & 3) != 1;
+    case kArm: return (word & 0x0c000000u) == 0x04000000u || (word & 0x0e000090u) == 0x00000090u;
+    default: return false;
+    }
+}
+
+static bool risc_halts(uint32_t word) {
+    return word == (processor_kind == kAarch64 ? 0xd503207fu : processor_kind == kRiscv ? 0x10500073u : 0xe320f003u);
+}
+
+static bool risc_returns(uint32_t word) {
+    switch (processor_kind) {
+    case kAarch64: return word == 0xd69f03e0u;
+    case kRiscv: return word == 0x10200073u;
+    default: return (word & 0xfe50ffffu) == 0xf8100a00u; // RFE
+    }
+}
+
 /// MOV, XCHG and MOVZX: how compilers reach device registers. To watch every instruction would take ten times as long.
 static bool may_reach_a_device(const uint8_t* code, size_t left) {
     if (left == 0) return false;
@@ -146,11 +191,18 @@ static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb* block) {
         const uint64_t address = qemu_plugin_insn_vaddr(instruction);
         for (int a = 0; a < address_count; a++)
             if (addresses[a] == address) qemu_plugin_register_vcpu_insn_exec_cb(instruction, at_address, kNoRegisters, (void*)address);
-        if (size == 8 && bytes[0] == 0x0f && bytes[1] == 0x1f && bytes[2] == 0x84 && bytes[3] == 0) {
-            uint32_t number;
-            memcpy(&number, bytes + 4, 4);
-            if ((number & 0xffffff00u) == 0x5ec0de00u)
-                qemu_plugin_register_vcpu_insn_exec_cb(instruction, at_marker, kNoRegisters, (void*)(uintptr_t)(number & 0xff));
+        if (marker_number(bytes, size) != 0)
+            qemu_plugin_register_vcpu_insn_exec_cb(instruction, at_marker, kNoRegisters, (void*)(uintptr_t)marker_number(bytes, size));
+        if (profile && processor_kind != kX86)
+            qemu_plugin_register_vcpu_insn_exec_inline(instruction, kInlineAdd, &place_of(address)->now, 1);
+        if (processor_kind != kX86) {
+            const uint32_t word = word_of(bytes, size);
+            qemu_plugin_register_vcpu_insn_exec_inline(instruction, kInlineAdd, &counts.instructions, 1);
+            if (mmio && risc_may_reach_a_device(word, size))
+                qemu_plugin_register_vcpu_mem_cb(instruction, at_memory, kNoRegisters, kReadsAndWrites, NULL);
+            uint64_t* what = risc_halts(word) ? &counts.halt : risc_returns(word) ? &counts.iret : NULL;
+            if (what) qemu_plugin_register_vcpu_insn_exec_inline(instruction, kInlineAdd, what, 1);
+            continue;
         }
         size_t at = 0;
         bool repeat = false;
@@ -176,7 +228,8 @@ static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb* block) {
 }
 
 EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t* info, int count, char** arguments) {
-    (void)info;
+    const char* name = info->target_name;
+    processor_kind = !strcmp(name, "aarch64") ? kAarch64 : !strncmp(name, "riscv", 5) ? kRiscv : !strcmp(name, "arm") ? kArm : kX86;
     for (int i = 0; i < count; i++) {
         if (!strncmp(arguments[i], "out=", 4)) file = fopen(arguments[i] + 4, "w");
         if (!strcmp(arguments[i], "mmio=on")) mmio = true;

@@ -19,7 +19,10 @@ from ringside import process
 from ringside.messages import UserError
 
 FOLDER = Path(__file__).resolve().parent
-LOCAL_APIC_PAGE = 0xFEE00
+# What is no device of anybody's: local APIC, the GIC's distributor and interface, the PLIC's claim registers (two contexts').
+CONTROLLER_PAGES = {0xFEE00, 0x8000, 0x8010, 0xC200, 0xC201}
+# A processor's number in an ELF file: the prefix of its tools.
+TOOLS = {62: "x86_64-linux-gnu", 183: "aarch64-linux-gnu", 243: "riscv64-linux-gnu", 40: "arm-none-eabi"}
 MARKS = {"mark 1": "start", "mark 2": "end", "mark 3": "pause", "mark 4": "resume"}
 
 
@@ -55,11 +58,11 @@ class Span:
 
     @property
     def device_writes(self):
-        return sum(count for page, count in self.writes.items() if page != LOCAL_APIC_PAGE)
+        return sum(count for page, count in self.writes.items() if page not in CONTROLLER_PAGES)
 
     @property
     def device_reads(self):
-        return sum(count for page, count in self.reads.items() if page != LOCAL_APIC_PAGE)
+        return sum(count for page, count in self.reads.items() if page not in CONTROLLER_PAGES)
 
     @property
     def mmio(self):
@@ -94,9 +97,20 @@ def spans(lines):
     return found
 
 
+def entry(elf):
+    """Where a loader enters it."""
+    header = Path(elf).read_bytes()[:64]
+    wide = header[4] == 2
+    return int.from_bytes(header[24:32] if wide else header[24:28], "little")
+
+
+def nm(elf):
+    return f"{TOOLS[int.from_bytes(Path(elf).read_bytes()[18:20], 'little')]}-nm"
+
+
 def symbol(elf, name):
     """A function's address."""
-    output = subprocess.run(["x86_64-linux-gnu-nm", str(elf)], check=True, capture_output=True, text=True).stdout
+    output = subprocess.run([nm(elf), str(elf)], check=True, capture_output=True, text=True).stdout
     found = re.search(rf"(?m)^([0-9a-f]+) [Tt] {re.escape(name)}$", output)
     if not found:
         raise UserError(f"{elf} has no function {name}")
@@ -107,7 +121,7 @@ class Functions:
     """Which function an address belongs to. What was inlined counts for the function that it stands in."""
 
     def __init__(self, elf):
-        output = subprocess.run(["x86_64-linux-gnu-nm", "-C", "--defined-only", str(elf)], check=True, capture_output=True, text=True).stdout
+        output = subprocess.run([nm(elf), "-C", "--defined-only", str(elf)], check=True, capture_output=True, text=True).stdout
         table = {int(match[1], 16): match[2] for match in re.finditer(r"(?m)^([0-9a-f]+) [TtWwVv] (.+)$", output)}
         self._addresses = sorted(table)
         self._names = [table[address] for address in self._addresses]

@@ -7,7 +7,7 @@
 import re
 from dataclasses import dataclass, field
 
-from counting import Span, spans, symbol
+from counting import Span, entry, spans, symbol
 from ringside.machine import Disk, Machine
 from ringside.messages import UserError
 
@@ -27,6 +27,7 @@ CONSOLE = ("1mib", "1k", "64b")
 class Setting:
     """What both guests get alike."""
     machine: str = "q35"
+    arch: str = "x86_64"
     ioeventfd: bool = False
     packed: bool = False
     operations: int = 2048
@@ -67,7 +68,7 @@ def machine(image, setting):
         options = ",".join(word for word in ("disable-legacy=on,romfile=", properties, f"vectors={setting.vectors}" if setting.vectors >= 0 else "") if word)
         for number in (1, 2):
             extra += ["-netdev", f"hubport,id=net{number},hubid=0", "-device", f"virtio-net-pci,netdev=net{number},{options}"]
-    return Machine(image=image, machine=setting.machine, memory=256, disks=disks if needs_disk else [], network=needs_net,
+    return Machine(image=image, arch=setting.arch, machine=setting.machine, memory=256, disks=disks if needs_disk else [], network=needs_net,
                    netdev="user,restrict=on", network_options=properties, balloon=False, entropy=False, vectors=setting.vectors,
                    chardevs=["file,id=bench,path=/dev/null"] if needs_console else [], ports={"ringside.bench": "bench"} if needs_console else {},
                    command_line=[f"operations={setting.operations}", f"measure={','.join(setting.measure)}", "ip=10.0.2.15/24"], extra=extra)
@@ -92,9 +93,9 @@ def measure(counter, image, setting, profile=False, timeout=120):
 
 def boot(counter, image, setting, options=()):
     """From the entry to main(), with a disk and a network card that are ready."""
-    addresses = {"entry": symbol(image, "ringside_pvh_entry"), "main": symbol(image, "main")}
+    addresses = {"entry": entry(image), "main": symbol(image, "main")}
     properties = setting.properties() if setting.machine != "microvm" else "packed=on" if setting.packed else ""
-    described = Machine(image=image, machine=setting.machine, memory=256, disks=[Disk(serial="fast", node=null_disk(0), options=properties)],
+    described = Machine(image=image, arch=setting.arch, machine=setting.machine, memory=256, disks=[Disk(serial="fast", node=null_disk(0), options=properties)],
                         netdev="user,restrict=on", network_options=properties, balloon=False, entropy=False,
                         command_line=["measure=nothing"], extra=list(ICOUNT))
     lines, printed, _ = counter.run(described, addresses, options=options)

@@ -39,11 +39,11 @@ bool wanted(const char* name) noexcept {
 
 Measurement::Measurement(const char* name, const virtio::Device& device) noexcept
     : name_(name), device_(device), before_(now()), begun_(kernel::now_ns()) {
-    mark<1>();
+    arch::mark<1>();
 }
 
 void Measurement::end(std::uint64_t operations) {
-    mark<2>();
+    arch::mark<2>();
     const std::uint64_t ns = kernel::now_ns() - begun_;
     const Counts after = now();
     std::printf("RESULT %s operations=%llu kicks=%llu suppressed=%llu interrupts=%llu rescues=%llu ns=%llu\n", name_, wide(operations),

@@ -10,6 +10,8 @@
 
 #include <cstdint>
 
+#include <machine/mark.hpp>
+
 #include "libvirtio/device.hpp"
 
 namespace bench {
@@ -23,11 +25,6 @@ void fail(const char* what, virtio::Error why = virtio::Error::none);
 /// Whether measure=A,B,... names it; without measure= everything is wanted.
 [[nodiscard]] bool wanted(const char* name) noexcept;
 
-// 0f 1f 84 00 imm32: an 8-byte NOP that nobody else has.
-template<std::uint8_t number> inline void mark() {
-    asm volatile(".byte 0x0f, 0x1f, 0x84, 0x00, %c0, 0xde, 0xc0, 0x5e" : : "i"(number) : "memory");
-}
-
 class Measurement {
 public:
     /// Counts the kicks of all of the device's queues; the name must outlive it.
@@ -36,8 +33,8 @@ public:
     Measurement& operator=(const Measurement&) = delete;
 
     /// What happens until resume() is not counted by the emulator: preparations, and waiting in a loop for a device.
-    void pause() noexcept { mark<3>(); }
-    void resume() noexcept { mark<4>(); }
+    void pause() noexcept { arch::mark<3>(); }
+    void resume() noexcept { arch::mark<4>(); }
     void end(std::uint64_t operations);
 
 private:
