@@ -195,6 +195,9 @@ private:
         entry->type_ = *type;
         entry->kind_ = kind_of(*type);
         entry->address_ = function.address();
+        const bool mapped = device_platform().config().memory_mapped();
+        std::snprintf(entry->found_by_, sizeof entry->found_by_, "%s%s%s", mapped ? "ECAM, " : "ports 0xcf8",
+                      mapped ? pci_hosts_source() : "", arriving_ ? ", plugged in" : "");
         entry->is_pci_ = true;
         auto* seat = new (std::nothrow) PciSeat;
         if (seat == nullptr) return reject(*entry, virtio::Error::out_of_memory, virtio::message(virtio::Error::out_of_memory));
@@ -241,13 +244,24 @@ private:
             delete line;
             delete transport;
             if (opened.error() == virtio::Error::no_device) return; // an empty slot
-            if (DeviceEntry* entry = add_entry(where)) reject(*entry, opened.error(), virtio::message(opened.error()));
+            if (DeviceEntry* entry = add_entry(where)) {
+                say_source(*entry, slot.source);
+                reject(*entry, opened.error(), virtio::message(opened.error()));
+            }
             return;
         }
         DeviceEntry* entry = add_entry(where);
         if (entry == nullptr) return;
+        say_source(*entry, slot.source);
         if (const char* refusal = mmio_refusal(*transport, choice_)) return reject(*entry, virtio::Error::unsupported_device, refusal);
         if (identify(*entry, *transport)) line->device = &entry->device_;
+    }
+
+    static void say_source(DeviceEntry& entry, MmioDevice::Source source) {
+        const char* name = source == MmioDevice::Source::acpi          ? "ACPI"
+                           : source == MmioDevice::Source::device_tree ? "device tree"
+                                                                       : "command line";
+        std::snprintf(entry.found_by_, sizeof entry.found_by_, "%s", name);
     }
 
     static virtio::Result<> open(virtio::MmioTransport& transport, MmioLine& line, const MmioDevice& slot, std::uintptr_t base,

@@ -37,6 +37,8 @@ public:
     [[nodiscard]] const char* name() const noexcept { return name_; }
     /// "pci 00:03.0", "mmio 0xfeb02e00".
     [[nodiscard]] const char* where() const noexcept { return where_; }
+    /// How it was found: "ECAM, MCFG", "ports 0xcf8", "command line", "ACPI", "device tree"; behind it ", plugged in" if it came later.
+    [[nodiscard]] const char* found_by() const noexcept { return found_by_; }
     /// "pci-modern", "mmio"; empty if not even the registers were found.
     [[nodiscard]] const char* transport() const noexcept { return transport_ == nullptr ? "" : transport_->name(); }
     /// The virtio device type (2 is blk); 0 if unknown.
@@ -60,6 +62,7 @@ private:
     DeviceKind kind_ = DeviceKind::other;
     char name_[12] = {};
     char where_[24] = {};
+    char found_by_[40] = {};
     char problem_[96] = {};
     std::uint32_t type_ = 0;
     virtio::Error error_ = virtio::Error::none;

@@ -78,6 +78,8 @@ void find_hardware();
 
 [[nodiscard]] const arch::Hardware& hardware() noexcept;
 [[nodiscard]] std::span<const PciHost> pci_hosts() noexcept;
+/// Who describes the PCI hosts: "MCFG", "device tree".
+[[nodiscard]] const char* pci_hosts_source() noexcept;
 /// Of the firmware; the command line's slots are parsed by the device manager.
 [[nodiscard]] std::span<const MmioDevice> mmio_devices() noexcept;
 /// The line that a PCI pin is wired to; nothing if nobody says.

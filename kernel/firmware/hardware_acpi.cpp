@@ -134,6 +134,7 @@ void find_hardware() {
 }
 
 const arch::Hardware& hardware() noexcept { return found; }
+const char* pci_hosts_source() noexcept { return "MCFG"; }
 std::span<const PciHost> pci_hosts() noexcept { return std::span(hosts).first(host_count); }
 std::span<const MmioDevice> mmio_devices() noexcept { return std::span(devices).first(device_count); }
 

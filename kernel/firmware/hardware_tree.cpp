@@ -34,6 +34,7 @@ void find_hardware() {
 }
 
 const arch::Hardware& hardware() noexcept { return machine.hardware; }
+const char* pci_hosts_source() noexcept { return "device tree"; }
 std::span<const PciHost> pci_hosts() noexcept { return std::span(machine.hosts).first(machine.host_count); }
 std::span<const MmioDevice> mmio_devices() noexcept { return std::span(machine.devices).first(machine.device_count); }
 

@@ -37,6 +37,7 @@ std::unique_ptr<Report> machine() {
     set(disk.where, "00:02.0");
     disk.kind = "block";
     disk.transport = "pci-modern";
+    set(disk.found_by, "ECAM, MCFG");
     disk.interrupt_mode = "per queue";
     set(disk.detail, "10 MiB <& \"more\">");
     disk.feature_names = kNames;
@@ -175,6 +176,7 @@ TEST_CASE("the shell's listings") {
     CHECK(has(devices, "blk0"));
     CHECK(has(devices, "RO FLUSH VERSION_1 bit 100\n"));
     CHECK(has(devices, "NOT USED: feature.missing\n"));
+    CHECK(has(devices, "found by ECAM, MCFG\n"));
     const std::string queues = written(write_queues, *machine());
     CHECK(has(queues, "blk0.0 requests"));
     CHECK(has(queues, "blk0.1 BROKEN"));

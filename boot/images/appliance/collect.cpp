@@ -117,6 +117,7 @@ void collect_devices(Report& report) {
         else
             std::snprintf(into.name.characters.data(), into.name.characters.size(), "other%u", nameless++);
         set(into.where, entry.where());
+        set(into.found_by, entry.found_by());
         set(into.problem, entry.problem());
         into.kind = kind_name(entry.kind());
         into.transport = entry.transport();

@@ -22,12 +22,12 @@ void write_devices(Output& out, const Report& report) {
         if (!device.problem.view().empty()) {
             out.write("NOT USED: ");
             write_printable(out, device.problem.view());
-            out.write("\n");
+            out.print("\n          found by %s\n", device.found_by.c_str());
             continue;
         }
         out.print("%s%s", device.interrupt_mode, device.detail.view().empty() ? "" : "; ");
         write_printable(out, device.detail.view());
-        out.write("\n          ");
+        out.print("\n          found by %s\n          ", device.found_by.c_str());
         write_features(out, device.features, device.feature_names);
         out.write("\n");
     }

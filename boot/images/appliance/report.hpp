@@ -44,6 +44,7 @@ struct DeviceReport {
     ShortText<32> where;   // "00:03.0", "0xfeb00200"
     const char* kind = ""; // "network"
     const char* transport = "";
+    ShortText<40> found_by; // "ECAM, MCFG"
     const char* interrupt_mode = "";
     ShortText<96> problem; // why it is not used; empty if it is
     ShortText<96> detail;  // what there is to say about one of its kind

@@ -11,6 +11,7 @@ void list(const Words&, Answer& answer) {
         const virtio::Device* device = entry.device();
         answer.value("name", std::string_view(entry.name()));
         answer.value("where", std::string_view(entry.where()));
+        answer.value("found_by", std::string_view(entry.found_by()));
         answer.value("transport", std::string_view(entry.transport()));
         answer.value("type", entry.type());
         answer.value("running", entry.running() ? 1 : 0);
