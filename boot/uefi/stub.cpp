@@ -77,7 +77,7 @@ void copy_options(const LoadedImage& image, char* out) {
 
 /// The application's entry (UEFI 2.10, 4.1). Returns only if the image cannot be started here.
 extern "C" [[gnu::visibility("hidden")]] Status ringside_uefi_start(Handle handle, const SystemTable* system) {
-    BootServices& services = *system->boot_services;
+    const BootServices& services = *system->boot_services;
     const Link& link = ringside_uefi_link;
     Address place = link.address;
     if (services.allocate_pages(Place::at, kLoaderData, pages(link.bytes), &place) != kSuccess)

@@ -1,7 +1,7 @@
-// Where loaders enter: PVH (Xen's start_info protocol), multiboot2, and the Linux boot protocol in 32 and 64 bits. All of them meet in 32-bit
-// protected mode with paging off, esi = physical address of the loader's information, ebp = number of the protocol (boot.cpp knows them).
-// From there: long mode with an early identity map of 4 GiB, a value for the stack guard, and C++ on the boot stack.
-// Who loads the ELF file has zeroed .bss (it is the end of a PT_LOAD segment); who loads a bzImage has not.
+// Where loaders enter: PVH (Xen's start_info protocol), multiboot2, the Linux boot protocol in 32 and 64 bits, and UEFI (which goes on by the
+// Linux protocol). All of them meet in 32-bit protected mode with paging off, esi = physical address of the loader's information, ebp =
+// number of the protocol (boot.cpp knows them). From there: long mode with an early identity map of 4 GiB, a value for the stack guard, and
+// C++ on the boot stack. Who loads the ELF file has zeroed .bss (it is the end of a PT_LOAD segment); who loads a bzImage has not.
 
 #define CR0_MP 0x2
 #define CR0_EM 0x4

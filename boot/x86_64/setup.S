@@ -1,7 +1,8 @@
 // The real-mode part of a bzImage (Linux/x86 boot protocol 2.15): a boot sector that says that it is none, the setup header, and the code
 // that runs when a loader knows only the 16-bit protocol, as QEMU's option ROM and qboot do: it asks the BIOS for the memory map, switches
-// to protected mode and enters the kernel in 32 bits. It lies in the ELF file and in no segment; toolchain/bzimage.py puts it in front of
-// the image. For UEFI it is the header of an application (PE/COFF) whose code is in the image. It may be loaded at any multiple of 16 below 1 MiB and becomes, in its first 4 KiB, the struct boot_params that the kernel reads.
+// to protected mode and enters the kernel in 32 bits. For UEFI its first sector is the header of an application (PE/COFF) whose code is in
+// the image. It lies in the ELF file and in no segment; toolchain/bzimage.py puts it in front of the image. It may be loaded at any multiple
+// of 16 below 1 MiB and becomes, in its first 4 KiB, the struct boot_params that the kernel reads.
 
 #define SETUP_BYTES 0x1200
 #define SECTOR 0x200

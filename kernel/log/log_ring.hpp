@@ -44,7 +44,8 @@ struct LogCursor {
 // A slot's header word: microseconds (51 bits), level (2), continuation of the slot before (1), length of the whole text (10).
 static_assert(kLogTextMax < 1024);
 [[nodiscard]] constexpr std::uint64_t log_header(std::uint64_t time_ns, LogLevel level, std::size_t length, bool continues) noexcept {
-    return arch::divide_by_1000(time_ns) << 13 | std::uint64_t{static_cast<std::uint8_t>(level)} << 11 | std::uint64_t{continues} << 10 | length;
+    return arch::divide_by_1000(time_ns) << 13 | std::uint64_t{static_cast<std::uint8_t>(level)} << 11 | std::uint64_t{continues} << 10 |
+           length;
 }
 [[nodiscard]] constexpr std::uint64_t log_header_time_ns(std::uint64_t header) noexcept { return (header >> 13) * 1000; }
 [[nodiscard]] constexpr LogLevel log_header_level(std::uint64_t header) noexcept { return static_cast<LogLevel>(header >> 11 & 3); }

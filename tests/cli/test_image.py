@@ -107,7 +107,8 @@ class Application(unittest.TestCase):
     """aarch64's, whose command line is in the file."""
 
     def content(self, count=1):
-        return elf(b"", [(LINK, b"code" + b"ringside built-in command line\0\0".ljust(image.MARKER_BYTES + image.BUILT_IN_BYTES, b"\0") * count, 1 << 16)])
+        place = b"ringside built-in command line\0\0".ljust(image.MARKER_BYTES + image.BUILT_IN_BYTES, b"\0")
+        return elf(b"", [(LINK, b"code" + place * count, 1 << 16)])
 
     def test_words(self):
         made = image.application(self.content(), ["log=debug", "--", "two words"])

@@ -247,7 +247,8 @@ def power_off(checks, start, name):
     def body():
         with tempfile.TemporaryDirectory(prefix="ringside-image-") as folder:
             path = images.make("raw", image("hello"), Path(folder) / "disk", [*WORDS[:2], "--", "one", "two words"])
-            machine = Standalone(image="", memory=128, disks=[Disk(path, "boot", options="bootindex=0")], extra=firmware(start), **CONFIGURATIONS[name])
+            machine = Standalone(image="", memory=128, disks=[Disk(path, "boot", options="bootindex=0")], extra=firmware(start),
+                                 **CONFIGURATIONS[name])
             with Guest(machine) as guest:
                 equal(guest.wait(30), 0, "status")
                 need(re.search(r"argument 1: one\r?\nargument 2: two words\r?\n", guest.console_text()), f"its arguments: {guest.console_text()!r}")

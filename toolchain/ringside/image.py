@@ -22,8 +22,8 @@ WITHOUT_COMMAND_LINE = {"elf": "an ELF file", "bzimage": "a bzImage"}
 MARKER, MARKER_BYTES, BUILT_IN_BYTES = b"ringside built-in command line", 32, 992
 SECTOR = 512
 # grub-mkrescue's own start-up file names every module for partition tables.
-ISO_MODULES = ("part_acorn part_amiga part_apple part_bsd part_dfly part_dvh part_gpt part_msdos part_plan part_sun part_sunpc iso9660 fat multiboot2 "
-               "linux normal configfile echo serial terminal")
+ISO_MODULES = ("part_acorn part_amiga part_apple part_bsd part_dfly part_dvh part_gpt part_msdos part_plan part_sun part_sunpc iso9660 fat "
+               "multiboot2 linux normal configfile echo serial terminal")
 
 
 def add_arguments(parser):

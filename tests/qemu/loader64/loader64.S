@@ -1,6 +1,7 @@
-// A loader of the Linux boot protocol in 64 bits, as a monitor would have it inside: QEMU starts it by PVH and brings the bzImage as a module
-// (-initrd). It puts the protected-mode part at 1 MiB, fills in boot_params, maps 4 GiB with five levels of page tables where the processor
-// has them (else four), switches process-context identifiers on, and enters 0x200 behind the first byte. Says how many levels on the 16550.
+// A loader of the Linux boot protocol in 64 bits, as a monitor would have it inside: QEMU starts it by PVH and brings the bzImage as a
+// module (-initrd). It puts the protected-mode part at 1 MiB, with rubbish behind it, fills in boot_params, maps 4 GiB with five levels of
+// page tables where the processor has them (else four), switches process-context identifiers on, and enters 0x200 behind the first byte.
+// Says how many levels on the 16550.
 #define BOOT_PARAMS 0x90000
 #define TARGET 0x100000
 #define SETUP_SECTS 0x1f1
