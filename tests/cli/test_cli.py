@@ -88,7 +88,6 @@ class WrongArguments(unittest.TestCase):
         self.refused("image", "--format", "image", naming="bzimage")
         self.refused("image", "--format", "raw", "-o", "/", naming="'/' is a folder")
         self.refused("image", "--format", "raw", "-o", "/nowhere/disk.img", naming="/nowhere")
-        self.refused("image", "--format", "bzimage", "--append", "log=debug", naming="--append")
         self.refused("image", "--format", "elf", "--append", "log=debug", naming="--append")
         self.refused("image", "--format", "iso", "--append", "\"it's\"", naming="quotes")
 

@@ -101,15 +101,17 @@ def with_module(guest, size):
     equal(int(said[1]) if said else None, size, "bytes of the initrd")
 
 
-def boot(checks, name, machine, by, folder, disks=(), boot_disk_path=None, initrd=None):
+def boot(checks, name, machine, by, folder, disks=(), boot_disk_path=None, initrd=None, served=None):
     """disks: those beside the one for data; boot_disk_path: the first of them as it must look to the guest; initrd: bytes of the file that
-    comes with the kernel."""
+    comes with the kernel; served: folder and name of the file that is booted by TFTP."""
     path = Path(folder) / "data.img"
     content = random.Random(3).randbytes(4 * MIB)
     path.write_bytes(content)
     port, = free_ports(1)
     machine = dataclasses.replace(machine, memory=256, smp=2, disks=[*disks, Disk(path, "data")], forwards=[Forward(port, TCP)],
                                   chardevs=joined_chardevs(folder), ports=JOINED_PORTS)
+    if served:
+        machine = dataclasses.replace(machine, netdev=f"user,tftp={served[0]},bootfile={served[1]},hostfwd=tcp:127.0.0.1:{port}-:{TCP}")
     with Guest(machine) as guest:
         checks.guest = guest
         data = Data(guest, machine, FULL, [path], port, 0, "msix")
@@ -192,6 +194,16 @@ def uefi_application(checks):
                 equal(guest.wait(30), 0, "status")
                 need("Hello from ringside!" in guest.console_text(), f"its greeting: {guest.console_text()!r}")
     checks.run("uefi_application", body)
+
+
+def network_boot(checks, name):
+    """The bzImage over the network: the firmware's driver has had the network card for all of it. Its command line is in the file."""
+    with tempfile.TemporaryDirectory(prefix="ringside-image-") as folder:
+        served = Path(folder) / "served"
+        served.mkdir()
+        images.make("bzimage", image("selftest"), served / "boot.efi", WORDS)
+        machine = Standalone(image="", extra=firmware("uefi"), network_options="bootindex=0", **CONFIGURATIONS[name])
+        boot(checks, f"network.{name}", machine, "Linux from UEFI", folder, served=(served, "boot.efi"))
 
 
 def grub_linux(checks, start, name):
@@ -293,6 +305,7 @@ def cells():
             found[f"linux-{start}-{name}"] = lambda checks, start=start, name=name: grub_linux(checks, start, name)
     for name in ("q35", "pc"):
         found[f"uefi-{name}"] = lambda checks, name=name: uefi_kernel(checks, name)
+    found["network-uefi-q35"] = lambda checks: network_boot(checks, "q35")
     found["entry64"] = entry64
     found["uefi_application"] = uefi_application
     found["power_off"] = lambda checks: [power_off(checks, start, "q35") for start in ("bios", "uefi")]

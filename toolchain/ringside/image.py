@@ -17,7 +17,7 @@ from .paths import TOOLCHAIN
 
 ENDINGS = {"elf": ".elf", "bzimage": ".bzimage", "image": ".image", "iso": ".iso", "raw": ".img", "qcow2": ".qcow2"}
 # Where the loader brings the command line along, there is no place for one in the file.
-WITHOUT_COMMAND_LINE = {"elf": "an ELF file", "bzimage": "a bzImage"}
+WITHOUT_COMMAND_LINE = {"elf": "an ELF file"}
 # In the image: where a command line goes for a UEFI that gives none (boot/uefi/stub.hpp).
 MARKER, MARKER_BYTES, BUILT_IN_BYTES = b"ringside built-in command line", 32, 992
 SECTOR = 512
@@ -33,7 +33,7 @@ def add_arguments(parser):
     parser.add_argument("--arch", choices=packages.IMAGE_PACKAGES, default="x86_64", help="the processor (default: x86_64)")
     parser.add_argument("-o", "--output", metavar="FILE", help="what to write (default: PROGRAM with the format's ending, here)")
     parser.add_argument("--append", type=shell_words, default=[], metavar="'WORDS'",
-                        help="the kernel's command line, such as 'log=debug -- argument' (not elf, bzimage)")
+                        help="the kernel's command line, such as 'log=debug -- argument' (not elf; bzimage, image: if UEFI has none)")
     parser.add_argument("--json", type=json_file, metavar="FILE", help="also write the image's size there, as 'bench' does")
 
 
@@ -53,30 +53,34 @@ def stripped(elf, arch):
         return target.read_bytes()
 
 
-def make_bzimage(path, elf, _):
-    tool = bzimage_tool()
-    try:
-        path.write_bytes(tool.bzimage(elf))
-    except tool.BadImage as error:
-        raise UserError(f"no bzImage can be made: {error}") from None
-
-
-def application(elf, words):
-    """aarch64's Image: the segments as they lie in memory, with Linux's and UEFI's headers in front, and the command line in its place."""
-    tool = bzimage_tool()
-    try:
-        _, content, _ = tool.flat(elf)
-    except tool.BadImage as error:
-        raise UserError(f"no Image can be made: {error}") from None
+def with_words(content, words):
+    """The content with the command line in its place."""
     text = " ".join(f'"{word}"' if any(letter in word for letter in " \t") else word for word in words).encode()
     if len(text) >= BUILT_IN_BYTES:
         raise UserError(f"--append: {len(text)} bytes, and there is room for {BUILT_IN_BYTES - 1}", 2)
     if content.count(MARKER) != 1:
         raise UserError("this image has no place for a command line")
-    content = bytearray(content + bytes(-len(content) % SECTOR))
     at = content.index(MARKER) + MARKER_BYTES
-    content[at:at + len(text)] = text
-    return bytes(content)
+    return content[:at] + text + content[at + len(text):]
+
+
+def make_bzimage(path, elf, words):
+    tool = bzimage_tool()
+    try:
+        content = tool.bzimage(elf)
+    except tool.BadImage as error:
+        raise UserError(f"no bzImage can be made: {error}") from None
+    path.write_bytes(with_words(content, words))
+
+
+def application(elf, words):
+    """aarch64's Image: the segments as they lie in memory, with Linux's and UEFI's headers in front."""
+    tool = bzimage_tool()
+    try:
+        _, content, _ = tool.flat(elf)
+    except tool.BadImage as error:
+        raise UserError(f"no Image can be made: {error}") from None
+    return with_words(content + bytes(-len(content) % SECTOR), words)
 
 
 def make_iso(path, elf, words):
