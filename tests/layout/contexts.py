@@ -32,8 +32,8 @@ def syntax_trees(root, paths):
     with tempfile.NamedTemporaryFile("w", suffix=".cpp") as file:
         file.write("".join(f'#include "{path}"\n' for path in paths))
         file.flush()
-        run = subprocess.run([CLANG, "-std=c++23", f"-I{root}", f"-I{ROOT}/arch/host/include", "-fsyntax-only", "-Xclang", "-ast-dump=json", "-Xclang",
-                              "-ast-dump-filter=virtio::", file.name], capture_output=True, text=True)
+        run = subprocess.run([CLANG, "-std=c++23", f"-I{root}", f"-I{ROOT}/arch/host/include", "-fsyntax-only",
+                              "-Xclang", "-ast-dump=json", "-Xclang", "-ast-dump-filter=virtio::", file.name], capture_output=True, text=True)
     if run.returncode:
         sys.exit(f"clang could not read the headers:\n{run.stderr}")
     decoder, at, trees = json.JSONDecoder(), 0, []

@@ -41,18 +41,20 @@ def main(name):
         print(f"{name} cannot run: {cell.missing}")
         return 1
     board, bus = cell.board, platforms.TRANSPORTS[cell.transport].bus
-    best = (cell.transport, cell.ring, cell.interrupts) == (platforms.best_transport(board), "split", platforms.best_interrupts(board, cell.transport))
+    best = (platforms.best_transport(board), "split", platforms.best_interrupts(board, cell.transport))
+    best = (cell.transport, cell.ring, cell.interrupts) == best
     with Checks(name, 100) as checks, tempfile.TemporaryDirectory(prefix="ringside-matrix-") as folder:
         paths, disks = make_disks(folder, BRIEF)
         tcp_port, = free_ports(1)
         udp_port, = free_ports(1, 2)
         # Without a word the guest takes the best there is, so that a balloon without messages has the line.
-        words = ["agent", *([] if cell.interrupts == "msix" else [f"irq={cell.interrupts}"]), *([] if best else [f"only={group}" for group in DEVICES])]
+        words = ["agent", *([] if cell.interrupts == "msix" else [f"irq={cell.interrupts}"])]
+        words += [] if best else [f"only={group}" for group in DEVICES]
         # A transitional device could be driven either way: the guest is told to take its legacy interface.
-        machine = Machine(image=image("selftest"), arch=board.arch, machine=board.name, transport=cell.transport, transitional=cell.transport == "pci-legacy",
-                          ring=cell.ring, vectors=0 if bus == "pci" and cell.interrupts == "intx" else -1, memory=MEMORY, smp=2, disks=disks,
-                          command_line=words, forwards=[Forward(tcp_port, TCP), Forward(udp_port, UDP, "udp")],
-                          chardevs=joined_chardevs(folder), ports=JOINED_PORTS)
+        machine = Machine(image=image("selftest"), arch=board.arch, machine=board.name, transport=cell.transport,
+                          transitional=cell.transport == "pci-legacy", ring=cell.ring,
+                          vectors=0 if bus == "pci" and cell.interrupts == "intx" else -1, memory=MEMORY, smp=2, disks=disks, command_line=words,
+                          forwards=[Forward(tcp_port, TCP), Forward(udp_port, UDP, "udp")], chardevs=joined_chardevs(folder), ports=JOINED_PORTS)
         with Guest(machine, ports=PORTS) as guest:
             checks.guest = guest
             data = Data(guest, machine, BRIEF, paths, tcp_port, udp_port, cell.interrupts)

@@ -165,7 +165,8 @@ class Cell:
             return (self.ring, self.interrupts) == ("split", best_interrupts(board, best))
         bus = TRANSPORTS[self.transport].bus
         first = next(other for other in BOARDS if other.arch == board.arch and (other.pci if bus == "pci" else other.mmio))
-        return board == first and not board.few and (self.ring, self.interrupts) == (_last_ring(self.transport), _last_interrupts(board, self.transport))
+        last = (_last_ring(self.transport), _last_interrupts(board, self.transport))
+        return board == first and not board.few and (self.ring, self.interrupts) == last
 
 
 def _last_ring(transport):
@@ -220,8 +221,8 @@ def document():
     every = cells()
     running = [cell for cell in every if not cell.missing]
     lines = ["<!-- Generated from toolchain/ringside/platforms.py by `./ringside platforms --write`. -->", "# Where it runs", "",
-             f"{len(running)} combinations of a machine, a transport, a ring and a kind of interrupt boot the self-test image in QEMU and move data that",
-             "is compared on both sides: disks, network, console, balloon (`tests/qemu/matrix_test.py`).",
+             f"{len(running)} combinations of a machine, a transport, a ring and a kind of interrupt boot the self-test image in QEMU and move",
+             "data that is compared on both sides: disks, network, console, balloon (`tests/qemu/matrix_test.py`).",
              f"**●** is run by every push ({len([cell for cell in running if _mark(cell) == '**●**'])} of them), ● by `./ringside test --all`;",
              "empty: there is no such combination, or it is not run because it says nothing new (`./ringside selftest` with the same options tells",
              "which).", ""]
@@ -244,7 +245,8 @@ def document():
     lines += ["", "## Machines", "", "| processor | machine | QEMU | devices and interrupts | ends by |", "|---|---|---|---|---|"]
     for board in BOARDS:
         lines.append(f"| {board.arch} | `{board.name}` | `{' '.join(board.words)}` | {board.about} | {ARCHS[board.arch].exits} |")
-    lines += ["", "```", "./ringside run --arch aarch64 --machine virt-gicv3", "./ringside selftest --arch riscv64 --transport mmio-legacy --irq poll",
+    lines += ["", "```", "./ringside run --arch aarch64 --machine virt-gicv3",
+              "./ringside selftest --arch riscv64 --transport mmio-legacy --irq poll",
               "```", "", "## Transports", "", "| name | what it is |", "|---|---|"]
     lines += [f"| `{name}` | {transport.about} |" for name, transport in TRANSPORTS.items()]
     lines += ["", "`msix`: a message for each queue, or fewer where there are fewer; `intx`: the interrupt line; `poll`: neither.", "",

@@ -25,7 +25,8 @@ def add_arguments(parser):
     parser.add_argument("--machine", choices=platforms.machines(), default="", metavar="NAME",
                         help="QEMU's machine (default: q35, or virt on other processors); 'ringside platforms' lists them")
     parser.add_argument("--transport", choices=platforms.TRANSPORTS, help="how the devices are reached (default: what the machine does best)")
-    parser.add_argument("--ring", choices=platforms.RINGS, default="split", help="layout of the virtqueues that QEMU's devices offer (default: split)")
+    parser.add_argument("--ring", choices=platforms.RINGS, default="split",
+                        help="layout of the virtqueues that QEMU's devices offer (default: split)")
     parser.add_argument("--disk", action="append", type=existing_file, default=[], metavar="FILE",
                         help="a raw disk image; may be given several times (default: a sample disk with a tar archive)")
     parser.add_argument("--port", type=integer(1, 65535), default=8080, metavar="N",

@@ -18,7 +18,8 @@ def add_arguments(parser):
                         help="QEMU's machine (default: the processor's first that has the transport); 'ringside platforms' lists them")
     parser.add_argument("--transport", choices=platforms.TRANSPORTS, help="how devices are reached (default: what the machine does best)")
     parser.add_argument("--ring", choices=platforms.RINGS, default="split", help="layout of the virtqueues (default: split)")
-    parser.add_argument("--irq", choices=platforms.INTERRUPTS, help="how devices interrupt (default: msix where there is such a thing, else the line)")
+    parser.add_argument("--irq", choices=platforms.INTERRUPTS,
+                        help="how devices interrupt (default: msix where there is such a thing, else the line)")
     parser.add_argument("--accel", choices=["auto", "tcg", "kvm"], default="auto", help="default: auto")
     parser.add_argument("--smp", type=integer(1, 255), default=2, metavar="N", help="the guest's processors (default: 2)")
     parser.add_argument("--memory", type=integer(32, 1 << 20), default=256, metavar="MiB", help="the guest's memory (default: 256)")

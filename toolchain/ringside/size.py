@@ -27,7 +27,8 @@ COLUMNS = (*PARTS, "drivers", "total", "blk_firmware")
 
 def add_arguments(parser):
     parser.add_argument("--json", type=json_file, metavar="FILE", help="also write the results (-Os) there, as 'bench' does")
-    parser.add_argument("--arch", action="append", choices=cross.PROCESSORS, help="only this processor; may be given several times")
+    parser.add_argument("--arch", action="append", choices=cross.PROCESSORS,
+                        help="only this processor, and its images (default: all, and the images of x86_64); may be given several times")
     parser.add_argument("--against", metavar="REV", help="also show the growth since a commit")
     parser.add_argument("--history", type=integer(1, 1000), metavar="N", help="instead: the last N commits that changed the product, -Os on x86_64")
     parser.add_argument("--functions", type=integer(1, 10000), metavar="N", help="instead: the N largest functions, -Os on x86_64")
@@ -35,9 +36,9 @@ def add_arguments(parser):
     parser.add_argument("--no-images", action="store_true", help="without the images, which take the longest to build")
 
 
-def measure(path):
+def measure(path, tool="x86_64-linux-gnu-size"):
     """An image's or an archive's text (with read-only data), data and bss; of an archive, the sum of its members."""
-    output = subprocess.run(["x86_64-linux-gnu-size", str(path)], check=True, capture_output=True, text=True).stdout
+    output = subprocess.run([tool, str(path)], check=True, capture_output=True, text=True).stdout
     sums = [0, 0, 0]
     for line in output.splitlines()[1:]:
         sums = [have + int(word) for have, word in zip(sums, line.split())]
@@ -246,12 +247,13 @@ def print_examples(found):
                  *[(name, *[str(its[what]) for what in ("text", "data", "ram")]) for name, its in found.items()]]))
 
 
-def print_images():
-    setup.ensure()
-    build.build("x86_64")
-    folder = build_folder("x86_64")
-    sizes = {path.name: measure(path) for path in [*sorted(folder.rglob("libringside_*.a")), *sorted(folder.rglob("*.elf"))]}
-    rows = [("as built for the guest", "text", "data", "bss")]
+def print_images(arch):
+    setup.ensure(architectures=[arch])
+    build.build(arch)
+    folder = build_folder(arch)
+    files = [*sorted(folder.rglob("libringside_*.a")), *sorted(folder.rglob("*.elf"))]
+    sizes = {path.name: measure(path, f"{cross.PROCESSORS[arch].gnu}-size") for path in files}
+    rows = [(f"as built for guests, {arch}", "text", "data", "bss")]
     rows += [(name, *[str(size[key]) for key in rows[0][1:]]) for name, size in sizes.items()]
     print(table(rows))
 
@@ -277,7 +279,8 @@ def main(options):
         set_example_budgets(examples)
     print_examples(examples)
     if not options.no_images:
-        print_images()
+        for arch in options.arch or ["x86_64"]:
+            print_images(arch)
     faults = [line for (arch, level), its in found.items() for line in over_budget(arch, level, its, budgets())]
     faults += [f"{name} {what}: {value} bytes, {value - most} more than its budget of {most}" for name, its in examples.items()
                for what, value in its.items() if value > (most := budgets()["examples"][name][what])]

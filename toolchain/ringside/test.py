@@ -117,9 +117,9 @@ def main(options):
     cells = [name for outcome in named.values() for name in outcome if name.startswith("qemu.matrix.")]
     if cells:
         every = len([cell for cell in platforms.cells() if not cell.missing])
+        sample = len(cells) < every and not options.label and not options.regex
         print(f"{len(cells)} of the {every} cells of the QEMU matrix were run"
-              + ("" if len(cells) >= every else ": the fixed sample; 'ringside test --all' runs all (docs/platforms.md)" if not options.label and not options.regex
-                 else ""))
+              + (": the fixed sample; 'ringside test --all' runs all (docs/platforms.md)" if sample else ""))
     for outcome in ("skipped", "failed"):
         for name in named[outcome]:
             print(f"{outcome.upper()}: {name}")

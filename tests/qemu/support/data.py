@@ -372,7 +372,8 @@ class Data:
             equal(bits >> status.RING["VIRTIO_F_RING_PACKED"] & 1, self.machine.ring == "packed", f"{name}: RING_PACKED")
         seen = sorted((report["device-id"], status.negotiated(report)) for report in reports)
         told = sorted((device["type"], int(device["features"], 16)) for device in ours)
-        equal([f"{kind}:{bits:#x}" for kind, bits in told], [f"{kind}:{bits:#x}" for kind, bits in seen], "features that the guest says it negotiated")
+        equal([f"{kind}:{bits:#x}" for kind, bits in told], [f"{kind}:{bits:#x}" for kind, bits in seen],
+              "features that the guest says it negotiated")
 
     def interrupts_as_meant(self):
         devices = self.agent.items("devices")
