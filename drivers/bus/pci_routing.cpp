@@ -10,12 +10,12 @@ using namespace pci_registers;
 Result<PciPin> root_pin(PciPlatform& platform, const PciBus::Range& range, const PciAddress& address) noexcept {
     const std::uint32_t own = platform.pci_read(address, kInterruptPin, 1);
     if ((own == 0 && !mutant(866)) || (own > 4 && !mutant(867))) return fail(Error::interrupt_unavailable);
-    auto pin = static_cast<std::uint8_t>(own);
+    const auto pin = static_cast<std::uint8_t>(own);
     if (address.bus == range.first_bus) return PciPin{address.device, pin};
 
     // Down from the first bus. Each bridge shifts the pin by the number of the device below it, and sums may be taken in any order.
     std::uint8_t bus = range.first_bus;
-    std::optional<std::uint8_t> first;
+    PciPin found{0, pin};
     while (bus != address.bus) {
         std::optional<PciAddress> bridge;
         std::uint8_t next = 0;
@@ -29,13 +29,14 @@ Result<PciPin> root_pin(PciPlatform& platform, const PciBus::Range& range, const
             next = secondary;
         });
         if (!bridge) return fail(Error::no_device);
-        if (!first)
-            first = bridge->device;
+        if (bus == range.first_bus)
+            found.device = bridge->device;
         else
-            pin = swizzled(pin, bridge->device);
+            found.pin = swizzled(found.pin, bridge->device);
         bus = next;
     }
-    return PciPin{*first, swizzled(pin, address.device)};
+    found.pin = swizzled(found.pin, address.device);
+    return found;
 }
 
 } // namespace virtio

@@ -42,7 +42,6 @@ Result<> PciSlot::open(const PciFunction& port) noexcept {
     bus_ = static_cast<std::uint8_t>(port.read(kBusNumbersRegister + 1, 1));
     if (bus_ <= port.address().bus && !mutant(870)) return fail(Error::unsupported_device); // no way behind it
     const auto status = static_cast<std::uint16_t>(read(kSlotStatus, 2));
-    if (status == kGone && !mutant(871)) return fail(Error::device_gone);
     port_.write(static_cast<std::uint16_t>(express_ + kSlotStatus), 2, status & kEvents); // what happened before is not for us
     const bool powered = (capabilities_ & kPowerController) == 0 || (read(kSlotControl, 2) & kPowerOff) == 0;
     occupied_ = (status & kPresent) != 0 && powered;

@@ -2,9 +2,9 @@
 """Devices that come and go under load: disk, network card and entropy source, by device_add and device_del. Data is compared, whoever uses a
 device that leaves is told, names and objects serve the next one, connections go on, and nothing is lost by and by.
 
-    hotplug_test.py q35-native|q35-acpi|pc
+    hotplug_test.py q35-native|q35-acpi|pc|PROCESSOR.virt
 
-q35-native: slots of PCI Express root ports; q35-acpi and pc: QEMU's ACPI registers, as those machines come. (A card that is torn out without
+q35-native, virt: slots of PCI Express root ports; q35-acpi and pc: QEMU's ACPI registers, as those machines come. (A card that is torn out without
 a word QEMU 7.2 cannot play: device_del asks the guest, and waits for it. tests/unit/removal_test.cpp and pci_slot_test.cpp do.)
 """
 
@@ -37,7 +37,7 @@ class Slots:
 
     def __init__(self, guest, configuration, image_path):
         self._guest = guest
-        self._ports = configuration.startswith("q35")
+        self._ports = configuration != "pc"
         self._image = image_path
 
     def _add(self, driver, identifier, slot, **properties):
@@ -137,11 +137,13 @@ def net_leaves_under_load(agent, slots, port):
     """What the guest receives stands still without a card, and goes on with the next one. (What it sends meanwhile it cannot: the program is
     told that there is no way.)"""
     failures = []
+    enough = threading.Event()
 
     def transfer():
         try:
             with Service(port) as service:
-                service.up(24 * MIB, 6)
+                while not enough.is_set():
+                    service.up(4 * MIB, 6)
         except Exception as error:                  # told below, in the test's own thread
             failures.append(error)
 
@@ -151,9 +153,9 @@ def net_leaves_under_load(agent, slots, port):
     for _ in range(2):
         slots.remove("hotnet")
         absent(agent, "net0")
-        need(thread.is_alive() or failures, "the transfer was over before the card left")
         slots.net()
         running(agent, "net0")
+    enough.set()
     thread.join(40)
     need(not thread.is_alive(), "the transfer stands still")
     need(not failures, f"the transfer: {failures}")
@@ -209,15 +211,15 @@ def main():
         folder = Path(name)
         fixed, hot = folder / "fixed", folder / "hot"
         fixed.write_bytes(os.urandom(2 * MIB))
-        hot.write_bytes(os.urandom(16 * MIB))
+        hot.write_bytes(os.urandom(8 * MIB))
         port, = free_ports(1)
         extra = ["-netdev", f"user,id=lan,hostfwd=tcp:127.0.0.1:{port}-:{PORT}"]
-        if configuration.startswith("q35"):
+        if configuration != "pc":
             for number in (1, 2, 3):
                 extra += ["-device", f"pcie-root-port,id=slot{number},chassis={number},slot={number}"]
         if configuration == "q35-native":
             extra += ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]
-        machine = make("pc" if configuration == "pc" else "q35", image("selftest"), disks=[Disk(str(fixed))], network=False, extra=extra,
+        machine = make(configuration.split("-")[0], image("selftest"), disks=[Disk(str(fixed))], network=False, extra=extra,
                        command_line=["agent", "loglevel=debug"])
         checks = Checks(f"hot-plug on {configuration}", seconds=80)
         with checks:
