@@ -1,8 +1,8 @@
 // The advanced platform-level interrupt controller's supervisor domain (RISC-V AIA 1.0, chapter 4): wired interrupts, delivered to a hart
 // either directly or as messages to its IMSIC. Task context, interrupts off; the handler claims by itself.
 //
-//     if (const char* missing = aplic.start(chip, {.hart = 0, .messages = true}, map)) ...
-//     aplic.route(line, vector);
+//     if (const char* missing = aplic.start(chip, Aplic::Delivery::messages, map)) ...
+//     aplic.route(line, hart, vector);
 #pragma once
 
 #include <cstdint>
@@ -15,24 +15,25 @@ namespace arch {
 
 class Aplic {
 public:
-    struct Delivery {
-        std::uint32_t hart = 0; ///< the hart's index in this domain
-        bool messages = false;
-    };
+    enum class Delivery : std::uint8_t { direct, messages };
     /// Masks every source. Returns what is missing, or null.
-    [[nodiscard]] const char* start(const InterruptChip& chip, const Delivery& delivery, MapRegisters map) noexcept;
+    [[nodiscard]] const char* start(const InterruptChip& chip, Delivery delivery, MapRegisters map) noexcept;
     /// Sources are 1..sources().
     [[nodiscard]] std::uint32_t sources() const noexcept { return sources_; }
+    /// Direct delivery. Harts are counted by their index in this domain.
+    [[nodiscard]] bool has_hart(std::uint32_t hart) const noexcept;
+    void start_hart(std::uint32_t hart) const noexcept;
     /// `identity` is that of the message; it is of no matter where there are none.
-    void route(const Line& line, std::uint32_t identity) const noexcept;
+    void route(const Line& line, std::uint32_t hart, std::uint32_t identity) const noexcept;
     void mask(std::uint32_t source) const noexcept;
     /// Direct delivery: reading says which source it is.
-    [[nodiscard]] std::uintptr_t claim_register() const noexcept;
+    [[nodiscard]] std::uintptr_t claim_register(std::uint32_t hart) const noexcept;
     [[nodiscard]] std::uintptr_t registers() const noexcept { return base_; }
 
 private:
     std::uintptr_t base_ = 0;
-    Delivery delivery_;
+    std::uint64_t size_ = 0;
+    Delivery delivery_ = Delivery::direct;
     std::uint32_t sources_ = 0;
 };
 

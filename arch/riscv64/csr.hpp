@@ -7,12 +7,12 @@
 
 namespace arch {
 
-inline constexpr unsigned kSie = 0x104, kStimecmp = 0x14d;
+inline constexpr unsigned kSie = 0x104, kSip = 0x144, kStimecmp = 0x14d;
 // Advanced Interrupt Architecture: a window to the registers of the hart's IMSIC, and the interrupt that it has for us.
 inline constexpr unsigned kSiselect = 0x150, kSireg = 0x151, kStopei = 0x15c;
 
-// Bits of sie.
-inline constexpr std::uint64_t kTimerInterrupt = 1 << 5, kExternalInterrupt = 1 << 9;
+// Bits of sie and sip.
+inline constexpr std::uint64_t kSoftwareInterrupt = 1 << 1, kTimerInterrupt = 1 << 5, kExternalInterrupt = 1 << 9;
 
 template<unsigned Number> std::uint64_t read_csr() noexcept {
     std::uint64_t value;

@@ -3,14 +3,14 @@
 
 #include <array>
 #include <cstddef>
+#include <new>
 
 #include <machine/frame.hpp>
 
-extern "C" {
-extern const char ringside_trap_vector[]; // interrupt_entry.S
-/// Read by it.
-extern std::byte* const ringside_second_stack_top;
-}
+#include "arch/processors.hpp"
+#include "arch/riscv64/hart.hpp"
+
+extern "C" const char ringside_trap_vector[]; // interrupt_entry.S
 
 namespace arch {
 namespace {
@@ -23,25 +23,51 @@ constexpr std::array<const char*, 16> kNames = {
 constexpr std::uint64_t kFetchFault = 12, kLoadFault = 13, kStoreFault = 15;
 
 constexpr std::size_t kStackBytes = 16384, kPage = 4096;
-struct alignas(kPage) ExceptionStack {
+/// A hart's own memory: the stack that sscratch names ends where `hart` begins. The second one is its own next.
+struct alignas(kPage) Block {
+    struct Again {
+        alignas(16) std::byte* next_stack;
+    };
+    std::byte second_guard[kPage];
+    std::byte second_stack[kStackBytes - sizeof(Again)];
+    Again again;
     std::byte guard[kPage];
     std::byte stack[kStackBytes];
+    alignas(16) Hart hart;
 };
-ExceptionStack exception_stack, second_stack;
+static_assert(offsetof(Block, guard) % kPage == 0);
+constinit Block first_block{};
 constexpr std::array<GuardPage, 2> kGuards = {
-    {{exception_stack.guard, "the exception handler"}, {second_stack.guard, "the second exception handler"}}};
+    {{first_block.guard, "the exception handler"}, {first_block.second_guard, "the second exception handler"}}};
 
-} // namespace
-
-void start_exceptions() noexcept {
+void use(Block& block, std::uint64_t id) noexcept {
+    auto* const second = reinterpret_cast<std::byte*>(&block.again);
+    block.again.next_stack = second;
+    new (&block.hart) Hart{.next_stack = second, .id = id};
     constexpr std::uint64_t kVectored = 1;
     asm volatile("csrw sscratch, %0; csrw stvec, %1"
                  :
-                 : "r"(exception_stack.stack + kStackBytes), "r"(reinterpret_cast<std::uint64_t>(ringside_trap_vector) | kVectored)
+                 : "r"(&block.hart), "r"(reinterpret_cast<std::uint64_t>(ringside_trap_vector) | kVectored)
                  : "memory");
 }
 
+} // namespace
+
+void start_exceptions() noexcept { use(first_block, 0); }
+
 std::span<const GuardPage> exception_stack_guards() noexcept { return kGuards; }
+
+std::size_t exception_bytes() noexcept { return sizeof(Block); }
+void start_exceptions_here(void* memory) noexcept {
+    // Its entry has left the hart's number there (secondary.S).
+    std::uint64_t id;
+    asm volatile("csrr %0, sscratch" : "=r"(id));
+    use(*static_cast<Block*>(memory), id);
+}
+void* exception_guard(void* memory, std::size_t index) noexcept {
+    Block& block = *static_cast<Block*>(memory);
+    return index == 0 ? block.guard : index == 1 ? block.second_guard : nullptr;
+}
 
 Fault fault_of(const ExceptionFrame& frame) noexcept {
     Fault fault;
@@ -77,5 +103,3 @@ void print_registers(const ExceptionFrame& f, Print print) noexcept {
 }
 
 } // namespace arch
-
-std::byte* const ringside_second_stack_top = arch::second_stack.stack + arch::kStackBytes;

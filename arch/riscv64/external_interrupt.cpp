@@ -4,6 +4,7 @@
 #include "arch/kernel_hooks.hpp"
 #include "arch/riscv64/aplic.hpp"
 #include "arch/riscv64/csr.hpp"
+#include "arch/riscv64/hart.hpp"
 #include "arch/riscv64/interrupt_path.hpp"
 
 extern "C" void ringside_interrupt(std::uint64_t cause);
@@ -15,14 +16,15 @@ constinit InterruptPath interrupt_path{};
 namespace {
 
 void plic_interrupt() noexcept {
-    const std::uint32_t source = mmio_read32(interrupt_path.claim);
+    const std::uintptr_t claim = this_hart().claim;
+    const std::uint32_t source = mmio_read32(claim);
     if (source == 0 || source >= InterruptPath::kMostSources) return;
     kernel_interrupt(interrupt_path.vector_of[source]);
-    mmio_write32(interrupt_path.claim, source);
+    mmio_write32(claim, source);
 }
 
 void aplic_interrupt() noexcept {
-    const std::uint32_t source = mmio_read32(interrupt_path.claim) >> 16;
+    const std::uint32_t source = mmio_read32(this_hart().claim) >> 16;
     if (source == 0 || source >= InterruptPath::kMostSources) return;
     kernel_interrupt(interrupt_path.vector_of[source]);
 }
@@ -39,8 +41,9 @@ void imsic_interrupt() noexcept {
 
 extern "C" void ringside_interrupt(std::uint64_t cause) {
     using namespace arch;
-    constexpr std::uint64_t kNumber = 63, kTimer = 5, kExternal = 9;
+    constexpr std::uint64_t kNumber = 63, kSoftware = 1, kTimer = 5, kExternal = 9;
     switch (cause & kNumber) {
+    case kSoftware: return clear_csr_bits<kSip>(kSoftwareInterrupt); // another hart's, to end a halt
     case kTimer:
         // It stays pending until somebody sets another time: not to be listened to until then.
         clear_csr_bits<kSie>(kTimerInterrupt);

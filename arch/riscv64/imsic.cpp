@@ -19,18 +19,24 @@ std::uint64_t word(std::uint64_t first, std::uint32_t identity) noexcept { retur
 
 } // namespace
 
-const char* Imsic::start(const InterruptChip& chip, std::uint32_t page) noexcept {
+const char* Imsic::start(const InterruptChip& chip) noexcept {
     if (chip.count == 0 || chip.count > 2047) return "the IMSIC has no identities";
-    if ((page + std::uint64_t{1}) * kPage > chip.registers[0].size) return "the IMSIC has no page for this processor";
-    page_ = chip.registers[0].base + page * kPage;
+    pages_ = chip.registers[0];
     identities_ = chip.count;
+    return nullptr;
+}
+
+std::uint64_t Imsic::page(std::uint32_t number) const noexcept {
+    return (number + std::uint64_t{1}) * kPage <= pages_.size ? pages_.base + number * kPage : 0;
+}
+
+void Imsic::start_here() const noexcept {
     for (std::uint32_t identity = 0; identity <= identities_; identity += 64) {
         write(word(kEnabled, identity), 0);
         write(word(kPending, identity), 0);
     }
     write(kThreshold, 0); // every identity
     write(kDelivery, 1);
-    return nullptr;
 }
 
 void Imsic::enable(std::uint32_t identity) const noexcept {

@@ -1,9 +1,10 @@
-// The incoming message-signalled interrupt controller of this hart (RISC-V AIA 1.0, chapter 3): a page that devices write an identity
-// to, and registers of the hart that say which identities may interrupt it. Identities are the kernel's vectors. Task context, interrupts
+// The incoming message-signalled interrupt controllers of the harts (RISC-V AIA 1.0, chapter 3): for each a page that
+// devices write an identity to, and registers of the hart that say which identities may interrupt it. Identities are the kernel's vectors. Task context, interrupts
 // off.
 //
-//     if (const char* missing = imsic.start(chip, page)) ...
-//     imsic.enable(vector); message = imsic.message(vector);
+//     if (const char* missing = imsic.start(chip)) ...
+//     imsic.start_here(); imsic.enable(vector);                 // for the calling hart
+//     message = {imsic.page(which), vector};
 #pragma once
 
 #include <cstdint>
@@ -14,16 +15,18 @@ namespace arch {
 
 class Imsic {
 public:
-    /// `page` counts the pages of the chip: this hart's for supervisor mode. Returns what is missing, or null.
-    [[nodiscard]] const char* start(const InterruptChip& chip, std::uint32_t page) noexcept;
+    /// Returns what is missing, or null.
+    [[nodiscard]] const char* start(const InterruptChip& chip) noexcept;
+    void start_here() const noexcept;
     /// Identities are 1..identities().
     [[nodiscard]] std::uint32_t identities() const noexcept { return identities_; }
     void enable(std::uint32_t identity) const noexcept;
     void disable(std::uint32_t identity) const noexcept;
-    [[nodiscard]] Message message(std::uint32_t identity) const noexcept { return {page_, identity}; }
+    /// The address of a page; 0 if there is no such.
+    [[nodiscard]] std::uint64_t page(std::uint32_t number) const noexcept;
 
 private:
-    std::uint64_t page_ = 0;
+    Registers pages_;
     std::uint32_t identities_ = 0;
 };
 

@@ -53,8 +53,7 @@ exception_common:
     sd x29, 29*8(sp)
     sd x30, 30*8(sp)
     sd x31, 31*8(sp)
-    la t0, ringside_second_stack_top    // for an exception while this one is being reported
-    ld t0, (t0)
+    ld t0, FRAME(sp)                    // for an exception while this one is being reported: its stack's name stands at the end of this one
     csrrw t1, sscratch, t0
     sd t1, 2*8(sp)
     csrr t0, sepc

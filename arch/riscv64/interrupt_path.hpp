@@ -14,7 +14,6 @@ struct InterruptPath {
 
     Source source = Source::none;
     std::uint32_t timer_vector = 0;
-    std::uintptr_t claim = 0; ///< plic, aplic: where to ask which source it is
     std::uintptr_t aplic = 0; ///< imsic: the APLIC's registers; 0 without one
     /// plic, aplic.
     std::array<std::uint8_t, kMostSources> vector_of{};

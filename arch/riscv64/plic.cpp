@@ -12,36 +12,48 @@ constexpr std::uint64_t kEnable = 0x2000, kEnableStride = 0x80, kContext = 0x200
 
 } // namespace
 
-const char* Plic::start(const InterruptChip& chip, std::uint32_t context, MapRegisters map) noexcept {
+const char* Plic::start(const InterruptChip& chip, MapRegisters map) noexcept {
     const Registers& registers = chip.registers[0];
-    if (context >= kMostContexts || kContext + (context + std::uint64_t{1}) * kContextStride > registers.size)
-        return "the PLIC's registers do not reach to this processor's";
+    if (registers.size < kContext) return "the PLIC has too few registers";
     base_ = map(registers.base, registers.size);
     if (base_ == 0) return "the PLIC's registers cannot be mapped";
-    context_ = context;
+    size_ = registers.size;
     sources_ = std::min(chip.count != 0 ? chip.count : kMostSources, kMostSources);
-    // Where the last source alone begins a word, that word is left as it is, since a source without a priority never interrupts: QEMU 7.2 tells
-    // of 96 sources and has registers for 0 to 95.
-    for (std::uint32_t source = 0; source < sources_; source += 32) mmio_write32(enable_word(source), 0);
+    // A source of priority 0 never interrupts.
     for (std::uint32_t source = 1; source <= sources_; ++source) mmio_write32(base_ + std::uintptr_t{source} * 4, 0);
-    mmio_write32(base_ + kContext + kContextStride * context_, 0); // threshold: every priority above 0
     return nullptr;
 }
 
-std::uintptr_t Plic::enable_word(std::uint32_t source) const noexcept {
-    return base_ + kEnable + kEnableStride * context_ + std::uintptr_t{source / 32} * 4;
+bool Plic::has_context(std::uint32_t context) const noexcept {
+    return context < kMostContexts && kContext + (context + std::uint64_t{1}) * kContextStride <= size_;
 }
 
-std::uintptr_t Plic::claim_register() const noexcept { return base_ + kContext + kContextStride * context_ + kClaim; }
+void Plic::start_context(std::uint32_t context) const noexcept {
+    // Where the last source alone begins a word, that word is left as it is, since a source without a priority never interrupts: QEMU 7.2 tells
+    // of 96 sources and has registers for 0 to 95.
+    for (std::uint32_t source = 0; source < sources_; source += 32) mmio_write32(enable_word(source, context), 0);
+    mmio_write32(base_ + kContext + kContextStride * context, 0); // threshold: every priority above 0
+}
 
-void Plic::unmask(std::uint32_t source) const noexcept {
+std::uintptr_t Plic::enable_word(std::uint32_t source, std::uint32_t context) const noexcept {
+    return base_ + kEnable + kEnableStride * context + std::uintptr_t{source / 32} * 4;
+}
+
+std::uintptr_t Plic::claim_register(std::uint32_t context) const noexcept { return base_ + kContext + kContextStride * context + kClaim; }
+
+void Plic::unmask(std::uint32_t source, std::uint32_t context) noexcept {
+    mask(source);
+    context_of_[source] = static_cast<std::uint16_t>(context + 1);
+    const std::uintptr_t word = enable_word(source, context);
+    mmio_write32(word, mmio_read32(word) | std::uint32_t{1} << source % 32);
     mmio_write32(base_ + std::uintptr_t{source} * 4, 1);
-    mmio_write32(enable_word(source), mmio_read32(enable_word(source)) | std::uint32_t{1} << source % 32);
 }
 
 void Plic::mask(std::uint32_t source) const noexcept {
-    mmio_write32(enable_word(source), mmio_read32(enable_word(source)) & ~(std::uint32_t{1} << source % 32));
     mmio_write32(base_ + std::uintptr_t{source} * 4, 0);
+    if (context_of_[source] == 0) return;
+    const std::uintptr_t word = enable_word(source, context_of_[source] - 1U);
+    mmio_write32(word, mmio_read32(word) & ~(std::uint32_t{1} << source % 32));
 }
 
 } // namespace arch

@@ -16,9 +16,10 @@ set(ringside_machine_sources
   arch/riscv64/plic.cpp
   arch/riscv64/power.cpp
   arch/riscv64/probe.S
+  arch/riscv64/processors.cpp
+  arch/riscv64/secondary.S
   arch/riscv64/switch.S
   arch/riscv64/timer.cpp
-  arch/one_processor.cpp
   boot/riscv64/boot.cpp
   boot/riscv64/entry.S
 )

@@ -3,6 +3,7 @@
 
 #include <machine/cpu.hpp>
 
+#include "arch/processors.hpp"
 #include "arch/riscv64/csr.hpp"
 #include "arch/riscv64/interrupt_path.hpp"
 #include "arch/riscv64/sbi.hpp"
@@ -25,6 +26,8 @@ TimerRates start_timer(const Hardware& hardware, std::uint32_t vector, const Cal
     stop_timer();
     return {.source = compares ? "device tree, stimecmp" : "device tree, sbi timer", .counter_hz = hardware.timer.counter_hz};
 }
+
+void start_timer_here(std::uint32_t) noexcept { stop_timer(); }
 
 void set_timer(std::uint64_t deadline) noexcept {
     if (compares)

@@ -8,7 +8,7 @@
 
 #include "arch/exception.hpp"
 #include "arch/kernel_hooks.hpp"
-#include "arch/riscv64/boot_hart.hpp"
+#include "arch/riscv64/hart.hpp"
 #include "arch/riscv64/sbi.hpp"
 #include "kernel/boot_info.hpp"
 #include "kernel/firmware/tree_boot.hpp"
@@ -40,7 +40,7 @@ const BootInfo& boot_info() noexcept { return info; }
 extern "C" [[noreturn]] void ringside_boot(std::uint64_t hart, std::uint64_t address) {
     using namespace kernel;
     arch::start_exceptions();
-    arch::boot_hart = hart;
+    arch::this_hart().id = hart;
     set_emergency_writer(write_by_firmware);
 
     const auto header = early_bytes(address, DeviceTree::kHeaderBytes);
