@@ -26,7 +26,7 @@ class Arch:
 ARCHS = {
     "x86_64": Arch("qemu-system-x86_64", "`isa-debug-exit`", "debug-exit=0xf4", processors=True),
     "aarch64": Arch("qemu-system-aarch64", "semihosting", "debug-exit=semihosting"),
-    "riscv64": Arch("qemu-system-riscv64", "the machine's test device", ""),
+    "riscv64": Arch("qemu-system-riscv64", "the machine's test device", "", processors=True),
     "armv7": Arch("qemu-system-arm", "semihosting", "debug-exit=semihosting", processors=True),
 }
 
