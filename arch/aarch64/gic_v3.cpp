@@ -39,9 +39,10 @@ const GicV3::Redistributor* GicV3::own() const noexcept {
     return nullptr;
 }
 
-const GicRegisters& GicV3::registers_of(std::uint32_t intid) const noexcept {
-    // Only processors that have one get this far.
-    return intid < kFirstShared ? own()->inputs : distributor_;
+const GicRegisters* GicV3::registers_of(std::uint32_t intid) const noexcept {
+    if (intid >= kFirstShared) return intid < inputs_ ? &distributor_ : nullptr;
+    const Redistributor* mine = own();
+    return mine != nullptr ? &mine->inputs : nullptr;
 }
 
 void GicV3::settle() const noexcept {
@@ -107,21 +108,21 @@ void GicV3::start_messages(const Hardware& hardware, MapRegisters map) noexcept 
 }
 
 bool GicV3::enable(std::uint32_t intid, Trigger trigger) noexcept {
-    if (intid >= inputs_) return false;
-    const GicRegisters& registers = registers_of(intid);
-    registers.disable(intid);
-    registers.set_up(intid, trigger);
+    const GicRegisters* registers = registers_of(intid);
+    if (registers == nullptr) return false;
+    registers->disable(intid);
+    registers->set_up(intid, trigger);
     if (intid >= kFirstShared) mmio_write64(distributor_.base() + kRoute + 8 * intid, this_processor_id());
-    registers.enable(intid);
+    registers->enable(intid);
     return true;
 }
 
 void GicV3::disable(std::uint32_t intid) noexcept {
-    if (intid >= inputs_) return;
-    const GicRegisters& registers = registers_of(intid);
-    registers.disable(intid);
+    const GicRegisters* registers = registers_of(intid);
+    if (registers == nullptr) return;
+    registers->disable(intid);
     // An edge that came meanwhile would be delivered to whoever is connected next.
-    registers.forget(intid);
+    registers->forget(intid);
 }
 
 bool GicV3::connect_message(std::uint32_t vector, std::uint32_t device, std::uint32_t index, Message& message) noexcept {

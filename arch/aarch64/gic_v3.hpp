@@ -38,8 +38,8 @@ private:
     [[nodiscard]] const Redistributor* own() const noexcept;
     void start_messages(const Hardware& hardware, MapRegisters map) noexcept;
     void settle() const noexcept;
-    /// Whose registers an input's are.
-    [[nodiscard]] const GicRegisters& registers_of(std::uint32_t intid) const noexcept;
+    /// Whose registers an input's are; null if there is no such input here.
+    [[nodiscard]] const GicRegisters* registers_of(std::uint32_t intid) const noexcept;
 
     GicRegisters distributor_;
     std::array<Redistributor, kMost> redistributors_{};

@@ -6,8 +6,8 @@
 
 #include <ringside/arch/io.hpp>
 
-#include "arch/aarch64/gic_memory.hpp"
 #include "arch/aarch64/mmio64.hpp"
+#include "arch/aarch64/shared_memory.hpp"
 #include "arch/arm/gic.hpp"
 
 namespace arch {

@@ -3,6 +3,7 @@
 
 #include <machine/page_tables.hpp>
 
+#include "arch/aarch64/shared_memory.hpp"
 #include "arch/arm/firmware_call.hpp"
 
 extern "C" void ringside_secondary_entry(); // secondary.S
@@ -19,9 +20,6 @@ struct Fields {
 };
 static_assert(sizeof(Fields) == 64);
 alignas(64) Fields fields;
-
-/// It reads them with its caches off.
-void clean(const Fields& what) noexcept { asm volatile("dc civac, %0; dsb sy" : : "r"(&what) : "memory"); }
 
 const char* reason(std::intptr_t status) noexcept {
     switch (status) {
@@ -56,7 +54,7 @@ const char* start_processor(const Hardware& hardware, const Processor& which, co
     fields.stack_top = start.stack_top;
     fields.entry = start.entry;
     fields.argument = start.argument;
-    clean(fields);
+    publish(&fields, sizeof fields, false); // it reads them with its caches off
     const auto call = hardware.power.psci == PowerHardware::Psci::hvc ? ringside_hypervisor_call : ringside_secure_call;
     return reason(call(kPsciCpuOn64, which.id, reinterpret_cast<std::uintptr_t>(&ringside_secondary_entry),
                        reinterpret_cast<std::uintptr_t>(&fields)));

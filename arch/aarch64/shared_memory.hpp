@@ -1,5 +1,5 @@
-// Memory that the interrupt controller reads and writes: tables of LPIs and of the ITS. It is cached memory, which most controllers look at
-// through the caches; for those that do not, what we write is cleaned to memory. Task context.
+// Memory that somebody beside this processor reads: the interrupt controller its tables, another processor what it starts with. It is
+// cached; most controllers look through the caches, and for those that do not what we write is cleaned to memory. Task context.
 //
 //     auto* table = arch::gic_memory(4096, 4096);            // zeroed, for good; null: there is none
 //     arch::publish(table, 32, its_is_coherent);
