@@ -5,6 +5,7 @@
 
 #include <ringside/arch/io.hpp>
 
+#include "kernel/boot_info.hpp"
 #include "kernel/device_manager/platform.hpp"
 #include "kernel/device_manager/plugging.hpp"
 #include "kernel/firmware/acpi.hpp"
@@ -40,6 +41,8 @@ std::optional<std::uint8_t> bus_behind(KernelPlatform& platform, const acpi::Hot
 }
 
 } // namespace
+
+bool AcpiSlots::possible() { return boot_info().rsdp != 0; }
 
 bool AcpiSlots::find(KernelPlatform& platform) {
     const auto table = dsdt();

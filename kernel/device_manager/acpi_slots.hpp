@@ -19,6 +19,8 @@ class AcpiSlots {
 public:
     constexpr AcpiSlots() noexcept = default;
 
+    /// Whether there can be such registers at all; cheap.
+    [[nodiscard]] static bool possible();
     /// Looks for the registers and finds the buses that they are about. False: there are none.
     bool find(KernelPlatform& platform);
     /// What is set when something has happened; null: nobody says, it has to be looked at now and then.

@@ -3,6 +3,7 @@
 
 namespace kernel {
 
+bool AcpiSlots::possible() { return false; }
 bool AcpiSlots::find(KernelPlatform&) { return false; }
 std::atomic<std::uint32_t>* AcpiSlots::watch() { return nullptr; }
 bool AcpiSlots::serves(std::uint8_t) const noexcept { return false; }

@@ -68,7 +68,6 @@ public:
             const auto scanned = bus_.scan(device_platform(), {range.segment, range.first_bus, range.last_bus}, listener_);
             if (!scanned) log(LogLevel::warning, "pci: more functions than can be looked after");
         }
-        hot_plug.find(device_platform(), space_);
         for (const MmioDevice& slot : mmio_devices()) on_slot(slot);
         for (const CommandLineWord& word : command_line())
             if (word.key == "virtio_mmio.device") on_word(word.value);
@@ -109,6 +108,7 @@ public:
         start_all();
     }
 
+    void watch_slots() { hot_plug.start(device_platform(), space_); }
     HotPlug hot_plug;
 
     List<DeviceEntry> entries;
@@ -290,7 +290,7 @@ constinit DeviceManager manager;
 void start_devices() {
     manager.find();
     manager.start_all();
-    manager.hot_plug.start();
+    manager.watch_slots();
     // The host's power button ends the machine cleanly whatever the program does.
     const auto watcher = spawn(
         "power-button",

@@ -24,25 +24,30 @@ void HotPlug::consider(const virtio::PciFunction& bridge) {
     if (slots_[slot_count_].open(bridge)) ++slot_count_;
 }
 
-void HotPlug::find(KernelPlatform& platform, PciSpace& space) {
-    has_acpi_ = acpi_.find(platform);
+void HotPlug::start(KernelPlatform& platform, PciSpace& space) {
+    if (slot_count_ == 0 && !AcpiSlots::possible()) return;
+    platform_ = &platform;
+    space_ = &space;
+    const auto task = spawn("hot-plug", [](void* hot_plug) { static_cast<HotPlug*>(hot_plug)->run(); }, this);
+    if (!task) log(LogLevel::error, "no task for hot-plug: %s", virtio::message(task.error()));
+}
+
+/// False: nothing can come or go.
+bool HotPlug::find() {
+    const MutexLock lock(mutex_);
+    has_acpi_ = acpi_.find(*platform_);
     std::size_t kept = 0;
     for (std::size_t i = 0; i < slot_count_; ++i)
         if (!acpi_.serves(slots_[i].bus())) slots_[kept++] = slots_[i];
     slot_count_ = kept;
     if (slot_count_ != 0) log(LogLevel::debug, "hot-plug: %zu slots of PCI Express ports", slot_count_);
-    if (!has_acpi_ && slot_count_ == 0) return;
+    if (!has_acpi_ && slot_count_ == 0) return false;
     const virtio::PciWindows windows = AcpiSlots::host_windows();
-    for (const PciHost& host : platform.config().ranges())
-        if (host.segment == 0) space.take_stock(platform, host, windows);
-}
-
-void HotPlug::start() {
-    if (!has_acpi_ && slot_count_ == 0) return;
+    for (const PciHost& host : platform_->config().ranges())
+        if (host.segment == 0) space_->take_stock(*platform_, host, windows);
     if (has_acpi_) acpi_event_ = acpi_.watch();
     listen();
-    const auto task = spawn("hot-plug", [](void* hot_plug) { static_cast<HotPlug*>(hot_plug)->run(); }, this);
-    if (!task) log(LogLevel::error, "no task for hot-plug: %s", virtio::message(task.error()));
+    return true;
 }
 
 /// Has the ports of the slots interrupt by messages. (A line would be shared with devices, and would have to be silenced in the handler.)
@@ -61,6 +66,7 @@ void HotPlug::listen() {
 }
 
 void HotPlug::run() {
+    if (!find()) return;
     // The task sleeps on one word. What that does not tell of is looked at now and then.
     std::atomic<std::uint32_t>& word = slot_count_ == 0 && acpi_event_ != nullptr ? *acpi_event_ : slot_event_;
     const bool looks = silent_ != 0 || (has_acpi_ && &word != acpi_event_);

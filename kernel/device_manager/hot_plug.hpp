@@ -2,8 +2,8 @@
 // ways, whichever a bus has: QEMU's ACPI registers (acpi_slots.hpp), and the slots of PCI Express ports (drivers/bus/pci_slot.hpp). A bus
 // that ACPI serves is left to it. Without either there is no task. Owned by the device manager.
 //
-//     hot_plug.find(platform, ports);         // after the first scan, before drivers start
-//     hot_plug.start();                       // after them
+//     hot_plug.consider(bridge);              // during the first scan
+//     hot_plug.start(platform, space);        // after the drivers have started
 #pragma once
 
 #include <array>
@@ -25,20 +25,23 @@ public:
 
     /// A bridge of the first scan.
     void consider(const virtio::PciFunction& bridge);
-    /// Finds out who serves which bus, and has `space` take stock of the hosts on which something may come.
-    void find(KernelPlatform& platform, PciSpace& space);
-    void start();
+    /// Starts the task. That first finds out who serves which bus, and has `space` take stock of the hosts on which something may come: the
+    /// program does not wait for it.
+    void start(KernelPlatform& platform, PciSpace& space);
     /// Before the machine goes: returns when nothing is under way; nothing comes or goes from here on.
     void stop() { mutex_.lock(); }
 
 private:
     static constexpr std::size_t kMostSlots = 64;
+    [[nodiscard]] bool find();
     void run();
     void service();
     [[nodiscard]] bool service(virtio::PciSlot& slot);
     void listen();
     static void raised(void* context, std::uint16_t message) noexcept; // hot_plug_interrupt.cpp
 
+    KernelPlatform* platform_ = nullptr;
+    PciSpace* space_ = nullptr;
     AcpiSlots acpi_;
     bool has_acpi_ = false;
     std::array<virtio::PciSlot, kMostSlots> slots_{};
