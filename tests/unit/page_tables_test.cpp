@@ -1,4 +1,4 @@
-// Page tables of x86-64 and aarch64 as a data structure: they only write to tables from the test's own memory.
+// Page tables of x86-64, aarch64 and riscv64 as a data structure: they only write to tables from the test's own memory.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
