@@ -8,6 +8,8 @@ namespace {
 constexpr std::uint32_t kMagic = 0xd00dfeed;
 constexpr std::uint32_t kBeginNode = 1, kEndNode = 2, kProperty = 3, kNop = 4, kEnd = 9;
 constexpr std::size_t kReservationBytes = 16;
+// 32 walks through the longest tree, thousands through a usual one: more is a tree that was made to take long.
+constexpr std::uint64_t kMostScanned = std::uint64_t{64} << 20;
 
 std::uint32_t word(std::span<const std::byte> bytes, std::size_t offset) noexcept { return wire_read_big<std::uint32_t>(bytes, offset); }
 
@@ -175,6 +177,8 @@ std::optional<TreeNode> DeviceTree::find_handle(std::uint32_t phandle) const noe
     if (phandle == 0 || phandle == 0xffffffff) return std::nullopt;
     for (const Found& found : found_)
         if (found.handle == phandle && found.node.tree_ == this) return found.node; // a copied tree's are another's
+    if (scanned_ > kMostScanned) return std::nullopt;
+    scanned_ += structure_.size();
     for (auto node = root(); node; node = node->next()) {
         auto handle = node->cell("phandle");
         if (!handle) handle = node->cell("linux,phandle");

@@ -138,6 +138,7 @@ public:
     [[nodiscard]] std::optional<TreeNode> root() const noexcept;
     /// "/soc/serial@10000000"; unit addresses may be left out ("/memory": the first of that name).
     [[nodiscard]] std::optional<TreeNode> find(std::string_view path) const noexcept;
+    /// Nothing as well when lookups in this tree have taken longer than those of any honest one.
     [[nodiscard]] std::optional<TreeNode> find_handle(std::uint32_t phandle) const noexcept;
     /// The first node that is compatible with it and enabled.
     [[nodiscard]] std::optional<TreeNode> find_compatible(std::string_view with) const noexcept;
@@ -171,6 +172,7 @@ private:
     };
     mutable std::array<Found, 4> found_{};
     mutable std::size_t next_found_ = 0;
+    mutable std::uint64_t scanned_ = 0; // bytes of structure that lookups have gone through
 };
 
 } // namespace kernel

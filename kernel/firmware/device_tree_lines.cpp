@@ -8,7 +8,7 @@
 namespace kernel {
 namespace {
 
-constexpr std::size_t kMostUnitCells = 4, kMostHops = 8;
+constexpr std::size_t kMostUnitCells = 4, kMostHops = 8, kMostMapEntries = 4096;
 
 std::uint32_t cell_at(std::span<const std::byte> bytes, std::size_t index) noexcept {
     return wire_read_big<std::uint32_t>(bytes, index * 4);
@@ -37,7 +37,7 @@ std::optional<TreeNode> through_map(const DeviceTree& tree, const TreeNode& nexu
     std::uint32_t handle = 0;
     std::optional<TreeNode> target;
     std::size_t unit_count = 0, count = 0;
-    for (std::size_t at = 0; at + keys < length;) {
+    for (std::size_t at = 0, entries = 0; at + keys < length && entries < kMostMapEntries; ++entries) {
         bool matches = true;
         for (std::size_t i = 0; i < keys; ++i) {
             const std::uint32_t bits = mask ? cell_at(*mask, i) : ~std::uint32_t{0};

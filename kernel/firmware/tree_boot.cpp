@@ -8,6 +8,9 @@ namespace {
 // No processor of ours has longer physical addresses; beyond them a range is nonsense, and its end might not be a number.
 constexpr std::uint64_t kHighest = std::uint64_t{1} << 56;
 
+// Ranges that are looked at, empty ones among them; an honest tree has a few.
+constexpr std::size_t kMostLooked = 1024;
+
 /// Adds a range as far as it is one; false if there is no room.
 bool add(BootInfo& info, std::optional<TreeRange> range, MemoryKind kind) noexcept {
     if (!range || range->size == 0 || range->base >= kHighest) return true;
@@ -27,6 +30,7 @@ std::expected<void, const char*> read_boot(const DeviceTree& tree, std::uint64_t
     info.command_line = "";
     info.device_tree = address;
 
+    std::size_t looked = 0;
     // What is reserved comes first: it must not fall off the end of the list.
     bool room = add(info, TreeRange{address, tree.bytes().size()}, MemoryKind::reserved);
     for (std::size_t i = 0; room; ++i) {
@@ -36,10 +40,10 @@ std::expected<void, const char*> read_boot(const DeviceTree& tree, std::uint64_t
     }
     if (const auto reserved = tree.find("/reserved-memory"))
         for (auto node = reserved->first_child(); room && node; node = node->next_sibling())
-            for (std::size_t i = 0; room && node->enabled(); ++i) {
+            for (std::size_t i = 0; room && (i != 0 || node->enabled()); ++i) {
                 const auto range = node->reg(i);
                 if (!range) break;
-                room = add(info, range, MemoryKind::reserved);
+                room = ++looked <= kMostLooked && add(info, range, MemoryKind::reserved);
             }
     if (!room) return std::unexpected(kTooMany);
 
@@ -47,7 +51,7 @@ std::expected<void, const char*> read_boot(const DeviceTree& tree, std::uint64_t
     const auto root = tree.root();
     for (auto node = root ? root->first_child() : root; node; node = node->next_sibling()) {
         if (node->text("device_type") != "memory" || !node->enabled()) continue;
-        for (std::size_t i = 0;; ++i) {
+        for (std::size_t i = 0; ++looked <= kMostLooked; ++i) {
             const auto range = node->reg(i);
             if (!range || !add(info, range, MemoryKind::usable)) break;
         }

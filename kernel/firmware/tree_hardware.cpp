@@ -18,6 +18,7 @@ using arch::Uart;
 constexpr std::uint32_t kSupervisorExternal = 9;
 constexpr std::uint32_t kKeyPower = 116; // Linux's input event code
 constexpr std::uint64_t kPage = 4096;
+constexpr std::size_t kMostComplaints = 64, kMostUarts = 16;
 constexpr std::uint32_t kFirstShared = 32, kFirstPrivate = 16; // INTIDs of the GIC
 
 Registers registers_of(const TreeNode& node, std::size_t index) noexcept {
@@ -58,7 +59,7 @@ public:
 
     void read() noexcept {
         read_processors();
-        for (auto node = tree_.root(); node; node = node->next()) read_node(*node);
+        for (auto node = tree_.root(); node && !is_hopeless(); node = node->next()) read_node(*node);
         hardware_.uart = read_uart(tree_);
     }
 
@@ -69,6 +70,9 @@ private:
         bool even_disabled = false;
     };
     static const std::array<Known, 20> kKnown;
+
+    /// So much makes no sense that looking on would only take long.
+    [[nodiscard]] bool is_hopeless() const noexcept { return into_.warnings.more > kMostComplaints; }
 
     /// The first name in its list that we know decides.
     void read_node(const TreeNode& node) noexcept {
@@ -88,6 +92,10 @@ private:
 
     /// A place for a chip with all its registers; null if there is none, or none of the chip's.
     InterruptChip* add_chip(const TreeNode& node, InterruptChip::Kind kind, std::size_t least_registers) noexcept {
+        if (hardware_.chip_count == hardware_.chips.size()) {
+            warn(node, "more interrupt chips than can be kept");
+            return nullptr;
+        }
         InterruptChip chip{.kind = kind, .first = 0, .count = 0, .registers = {}};
         for (std::size_t i = 0; i < chip.registers.size(); ++i) chip.registers[i] = registers_of(node, i);
         for (std::size_t i = 0; i < least_registers; ++i)
@@ -95,10 +103,6 @@ private:
                 warn(node, "an interrupt chip without its registers");
                 return nullptr;
             }
-        if (hardware_.chip_count == hardware_.chips.size()) {
-            warn(node, "more interrupt chips than can be kept");
-            return nullptr;
-        }
         InterruptChip& place = hardware_.chips[hardware_.chip_count++];
         place = chip;
         return &place;
@@ -190,6 +194,7 @@ private:
     void arm_timer(const TreeNode& node) noexcept {
         // Secure, non-secure, virtual, hypervisor: always in this order.
         constexpr std::size_t kVirtual = 2;
+        if (hardware_.timer.line.gsi != 0) return;
         const auto interrupt = node.interrupt(kVirtual);
         const auto line = interrupt ? line_of(*interrupt) : std::nullopt;
         if (!line || line->gsi < kFirstPrivate || line->gsi >= kFirstShared) return warn(node, "no interrupt of the virtual timer");
@@ -200,9 +205,10 @@ private:
     void pl031(const TreeNode& node) noexcept { clock(node, arch::RealTimeClock::Kind::pl031); }
     void goldfish(const TreeNode& node) noexcept { clock(node, arch::RealTimeClock::Kind::goldfish); }
     void clock(const TreeNode& node, arch::RealTimeClock::Kind kind) noexcept {
+        if (hardware_.rtc.kind != arch::RealTimeClock::Kind::none) return;
         const Registers registers = registers_of(node, 0);
         if (registers.base == 0) return warn(node, "a clock without registers");
-        if (hardware_.rtc.kind == arch::RealTimeClock::Kind::none) hardware_.rtc = {kind, registers, 0};
+        hardware_.rtc = {kind, registers, 0};
     }
 
     void psci(const TreeNode& node) noexcept {
@@ -214,9 +220,13 @@ private:
         else
             warn(node, "neither hvc nor smc");
     }
-    void test_finisher(const TreeNode& node) noexcept { hardware_.power.test_finisher = registers_of(node, 0); }
+    void test_finisher(const TreeNode& node) noexcept {
+        if (hardware_.power.test_finisher.base != 0) return;
+        hardware_.power.test_finisher = registers_of(node, 0);
+        if (hardware_.power.test_finisher.base == 0) warn(node, "no registers to end by");
+    }
     void keys(const TreeNode& node) noexcept {
-        for (auto key = node.first_child(); key; key = key->next_sibling()) {
+        for (auto key = node.first_child(); key && hardware_.power.button_gpio.base == 0; key = key->next_sibling()) {
             if (key->cell("linux,code") != kKeyPower) continue;
             const auto handle = key->cell("gpios", 0), pin = key->cell("gpios", 1);
             const auto gpio = handle ? tree_.find_handle(*handle) : std::nullopt;
@@ -238,7 +248,7 @@ private:
         if (!cpus) return;
         bool sstc = true;
         hardware_.timer.counter_hz = cpus->number("timebase-frequency").value_or(0);
-        for (auto cpu = cpus->first_child(); cpu; cpu = cpu->next_sibling()) {
+        for (auto cpu = cpus->first_child(); cpu && !is_hopeless(); cpu = cpu->next_sibling()) {
             if (cpu->text("device_type") != "cpu" || !cpu->enabled()) continue;
             const auto id = cpu->reg_untranslated(0);
             if (!id) {
@@ -334,8 +344,9 @@ arch::Uart read_uart(const DeviceTree& tree) noexcept {
         if (const auto node = path.empty() ? std::nullopt : tree.find(path))
             if (const Uart uart = uart_at(*node); uart.kind != Uart::Kind::none) return uart;
     }
-    for (auto node = tree.root(); node; node = node->next())
-        if (uart_kind(*node) != Uart::Kind::none)
+    std::size_t tries = 0;
+    for (auto node = tree.root(); node && tries < kMostUarts; node = node->next())
+        if (uart_kind(*node) != Uart::Kind::none && ++tries != 0)
             if (const Uart uart = uart_at(*node); uart.kind != Uart::Kind::none) return uart;
     return {};
 }

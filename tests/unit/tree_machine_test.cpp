@@ -379,6 +379,64 @@ TEST_CASE("what makes no sense is named, and the rest used") {
     CHECK(std::string(machine.warnings.items[6].what) == "a virtio-mmio device without an interrupt that we know");
 }
 
+TEST_CASE("trees that were made to take long do not") {
+    // As long as a tree may be: devices whose controller is nowhere, maps whose targets differ from row to row, empty memory, parents with
+    // properties without end. Without limits this test would not come to its own end.
+    static TreeMachine machine;
+    static BootInfo boot;
+    std::array<char, 64> strings{};
+    const auto look = [&](TreeWriter& writer) {
+        const Blob blob = writer.end().done();
+        REQUIRE(blob.size() <= DeviceTree::kLongest);
+        const DeviceTree tree = opened(blob);
+        machine = {};
+        boot = {};
+        read_machine(tree, machine);
+        static_cast<void>(read_boot(tree, 0x1000, boot, strings));
+    };
+    const auto root = [](TreeWriter& writer) -> TreeWriter& {
+        return writer.begin("").cells("#address-cells", {1}).cells("#size-cells", {1});
+    };
+
+    TreeWriter lost;
+    root(lost);
+    for (std::uint32_t i = 0; i < 12'000; ++i)
+        lost.begin("d")
+            .text("compatible", {"virtio,mmio"})
+            .cells("reg", {0x1000, 0x200})
+            .cells("interrupt-parent", {i + 9})
+            .cells("interrupts", {1})
+            .end();
+    look(lost);
+    CHECK((machine.device_count == 0 && machine.warnings.more != 0));
+
+    TreeWriter maps;
+    root(maps)
+        .begin("pci")
+        .text("compatible", {"pci-host-ecam-generic"})
+        .cells("reg", {0x10000000, 0x10000000})
+        .cells("#address-cells", {3});
+    Blob rows;
+    for (std::uint32_t i = 0; i < 50'000; ++i)
+        for (const std::uint32_t cell : {1U, 0U, 0U, 9U, 1 + i % 7, 3U}) TreeWriter::word(rows, cell);
+    maps.cells("#size-cells", {2}).cells("#interrupt-cells", {1}).bytes("interrupt-map", rows).end();
+    for (std::uint32_t i = 0; i < 7; ++i)
+        maps.begin("c").cells("phandle", {1 + i}).cells("#interrupt-cells", {1}).flag("interrupt-controller").end();
+    for (int i = 0; i < 10'000; ++i) maps.begin("n").end();
+    look(maps);
+    CHECK(machine.host_count == 1);
+
+    TreeWriter nothing;
+    nothing.begin("");
+    for (int i = 0; i < 10'000; ++i) nothing.flag("x");
+    nothing.cells("#address-cells", {1}).cells("#size-cells", {1});
+    for (int i = 0; i < 10'000; ++i) nothing.begin("m").text("device_type", {"memory"}).cells("reg", {0, 0}).end();
+    for (int i = 0; i < 4000; ++i)
+        nothing.begin("u").text("compatible", {"ns16550a"}).end().begin("t").text("compatible", {"arm,armv8-timer"}).end();
+    look(nothing);
+    CHECK((boot.memory_count == 1 && machine.hardware.uart.kind == arch::Uart::Kind::none));
+}
+
 TEST_CASE("a damaged tree of a real machine is refused or read, never more") {
     const std::pair<const char*, const char*> machines[] = {{"qemu-system-aarch64", "-M virt,gic-version=3 -cpu cortex-a57 -smp 2"},
                                                             {"qemu-system-riscv64", "-M virt,aia=aplic-imsic -smp 3 -bios none"},
