@@ -34,12 +34,12 @@
 
     .macro nested_entry kind
     .balign 128
-    fmov d30, x0                        // whom this interrupts does not go on, so nobody misses what was there
+    msr tpidrro_el0, x0                 // two registers of 64 bits that nobody uses: the second is of the physical timer, which is off
     mov x0, sp
-    fmov d31, x0
+    msr cntp_cval_el0, x0
     mrs x0, tpidr_el1                   // this processor's second stack (exception_stacks.cpp)
     mov sp, x0
-    fmov x0, d30
+    mrs x0, tpidrro_el0
     save_registers
     mov x1, #\kind
     b nested_common
@@ -76,7 +76,7 @@ exception_common:
     mrs x0, sp_el0
     b 1f
 nested_common:
-    fmov x0, d31
+    mrs x0, cntp_cval_el0
 1:  stp x30, x0, [sp, #240]
     str x1, [sp, #288]
     mrs x0, elr_el1
