@@ -107,8 +107,8 @@ class Machine:
     def _kernel_command_line(self):
         word = platforms.ARCHS[self.arch].exit_word
         # The self-test compares.
-        count = [f"smp={self.smp}"] if platforms.ARCHS[self.arch].processors else []
-        words = [*([word] if word else []), *count, *([f"transport={self.transport}"] if self.transport else []), *self.command_line]
+        count = f"smp={self.smp}"
+        words = [*([word] if word else []), count, *([f"transport={self.transport}"] if self.transport else []), *self.command_line]
         if self.program_arguments:
             words += ["--", *[_quoted(word) for word in self.program_arguments]]
         return " ".join(words)

@@ -20,14 +20,13 @@ class Arch:
     qemu: str                   # the program
     exits: str                  # how a guest ends QEMU with a status
     exit_word: str              # what the kernel's command line says about that
-    processors: bool = False    # whether all of its processors are started, or the first one only
 
 
 ARCHS = {
-    "x86_64": Arch("qemu-system-x86_64", "`isa-debug-exit`", "debug-exit=0xf4", processors=True),
+    "x86_64": Arch("qemu-system-x86_64", "`isa-debug-exit`", "debug-exit=0xf4"),
     "aarch64": Arch("qemu-system-aarch64", "semihosting", "debug-exit=semihosting"),
-    "riscv64": Arch("qemu-system-riscv64", "the machine's test device", "", processors=True),
-    "armv7": Arch("qemu-system-arm", "semihosting", "debug-exit=semihosting", processors=True),
+    "riscv64": Arch("qemu-system-riscv64", "the machine's test device", ""),
+    "armv7": Arch("qemu-system-arm", "semihosting", "debug-exit=semihosting"),
 }
 
 
