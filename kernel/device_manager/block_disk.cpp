@@ -12,7 +12,7 @@
 
 namespace kernel {
 
-BlockDisk::BlockDisk(unsigned number) noexcept {
+BlockDisk::BlockDisk(unsigned number, Processor& owner) noexcept : owner_(&owner) {
     std::snprintf(name_, sizeof name_, "disk%u", number);
     room_waiter_.disk = this;
     room_waiter_.on_room = [](virtio::RoomWaiter& waiter) noexcept { static_cast<Room&>(waiter).disk->room_.wake_all(); };
@@ -25,8 +25,14 @@ BlockDisk::BlockDisk(unsigned number) noexcept {
     device_.on_capacity = nullptr;
 }
 
+template<class Function> virtio::Result<> BlockDisk::on_owner(Function function) {
+    virtio::Result<> result = virtio::fail(virtio::Error::none);
+    call_on(*owner_, [&] { result = function(); });
+    return result;
+}
+
 virtio::Result<> BlockDisk::start(virtio::Platform& platform, virtio::Transport& transport) {
-    owner_ = &this_processor();
+    if (owner_ != &this_processor()) return on_owner([&] { return start(platform, transport); });
     if (const auto started = device_.start(platform, transport); !started) return started;
     // The name is the first request; it also shows whether interrupts arrive.
     const std::string_view id = device_.id();
@@ -44,6 +50,7 @@ virtio::Result<> BlockDisk::start(virtio::Platform& platform, virtio::Transport&
 }
 
 virtio::Result<> BlockDisk::stop() {
+    if (owner_ != &this_processor()) return on_owner([&] { return stop(); });
     const auto flushed = read_only() ? virtio::Result<>{} : flush();
     stopping_ = true;
     const auto stopped = device_.stop();
@@ -54,6 +61,7 @@ virtio::Result<> BlockDisk::stop() {
 }
 
 virtio::Result<> BlockDisk::remove() {
+    if (owner_ != &this_processor()) return on_owner([&] { return remove(); });
     const auto removed = device_.remove();
     if (!removed && removed.error() == virtio::Error::busy) return removed;
     stopping_ = true;
@@ -151,12 +159,6 @@ void BlockDisk::serve_until_done(const virtio::BlockRequest& request, std::uint6
         replaced_.wake_all();
     else
         before_idle(resume_);
-}
-
-template<class Function> virtio::Result<> BlockDisk::on_owner(Function function) {
-    virtio::Result<> result = virtio::fail(virtio::Error::none);
-    call_on(*owner_, [&] { result = function(); });
-    return result;
 }
 
 template<class Submit> virtio::Result<> BlockDisk::run(Submit submit) {

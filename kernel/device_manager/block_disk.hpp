@@ -1,5 +1,6 @@
 // A disk of the machine: a virtio block device, the task that serves it, and the ringside::Disk that programs see. Any number of
-// tasks may use it at once, on any processor; each sleeps until its own request is done. The device belongs to the processor that starts it. A request that the device does not answer within kPatienceNs
+// tasks may use it at once, on any processor; each sleeps until its own request is done. The device belongs to one processor; callers on others
+// are taken there. A request that the device does not answer within kPatienceNs
 // (and a little more, so that a machine that stood still does not expire everything) costs a reset of the device and ends with an
 // error. Owned by the device manager, never freed: after remove() it waits for the next device.
 //
@@ -24,7 +25,9 @@ public:
     static constexpr std::uint64_t kGraceNs = 2'000'000'000;
 
     /// `number`: 0 is "disk0".
-    explicit BlockDisk(unsigned number) noexcept;
+    /// It belongs to `owner`: its interrupts come there, and only there its queue is touched.
+    explicit BlockDisk(unsigned number, Processor& owner = processors::boot) noexcept;
+    [[nodiscard]] Processor& owner() const noexcept { return *owner_; }
 
     /// Starts the device and its task. Errors: those of BlockDevice::start, out_of_memory.
     virtio::Result<> start(virtio::Platform& platform, virtio::Transport& transport);
@@ -81,7 +84,7 @@ private:
     void serve();
 
     virtio::BlockDevice device_;
-    Processor* owner_ = nullptr;
+    Processor* owner_;
     List<Waiter> waiters_;
     WaitQueue room_;
     WaitQueue served_;   // tasks in wait() while another one serves

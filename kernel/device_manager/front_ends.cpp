@@ -10,8 +10,10 @@
 #include "kernel/device_manager/device_text.hpp"
 #include "kernel/device_manager/net_link.hpp"
 #include "kernel/device_manager/platform.hpp"
+#include "kernel/firmware/command_line.hpp"
 #include "kernel/log/log.hpp"
 #include "kernel/network/link.hpp"
+#include "kernel/processor/processor.hpp"
 #include "kernel/task/task.hpp"
 
 namespace kernel {
@@ -28,6 +30,19 @@ void too_many(DeviceEntry& entry) {
 template<class Remove> void insist(Remove remove) {
     for (virtio::Result<> done = remove(); !done && done.error() == virtio::Error::busy; done = remove())
         sleep_until(now_ns() + kBusyPauseNs);
+}
+
+/// disks=spread on the command line: each disk belongs to the next processor, and its requests are served there. Else all are the first one's.
+Processor& disk_owner(std::size_t number) {
+    const auto wanted = command_line_value("disks");
+    if (!wanted) return processors::boot;
+    if (*wanted != "spread")
+        log(LogLevel::warning, "disks=%.*s is not spread: ignored", static_cast<int>(wanted->size()), wanted->data());
+    else if (device_platform().bounces())
+        log(LogLevel::warning, "disks=spread: the pool of dma=bounce is one processor's, and so are the disks");
+    else
+        return processor(static_cast<unsigned>(number % processor_count()));
+    return processors::boot;
 }
 
 } // namespace
@@ -84,8 +99,11 @@ T* FrontEnds::start_as(DeviceEntry& entry, Few<T, kMost>& few, Make make, FrontE
     entry.feature_names_ = driver.feature_names();
     const auto started = object->start(device_platform(), *entry.transport_);
     if (started) {
-        log(LogLevel::info, "%s: %s at %s, %s, interrupts: %s", entry.name_, kernel::name(entry.kind_), entry.where_,
-            entry.transport_->name(), virtio::name(entry.device_->interrupt_mode()));
+        char whose[24] = "";
+        if constexpr (requires { object->owner(); })
+            if (object->owner().index != 0) std::snprintf(whose, sizeof whose, ", of processor %u", object->owner().index);
+        log(LogLevel::info, "%s: %s at %s, %s, interrupts: %s%s", entry.name_, kernel::name(entry.kind_), entry.where_,
+            entry.transport_->name(), virtio::name(entry.device_->interrupt_mode()), whose);
         entry.number_ = static_cast<std::uint8_t>(number);
         entry.driven_ = true;
         few.put(number, object);
@@ -116,7 +134,7 @@ void FrontEnds::start_entropy(DeviceEntry& entry) {
 
 void FrontEnds::start_block(DeviceEntry& entry) {
     BlockDisk* disk = start_as(
-        entry, disks_, [](std::size_t number) { return new (std::nothrow) BlockDisk(static_cast<unsigned>(number)); },
+        entry, disks_, [](std::size_t number) { return new (std::nothrow) BlockDisk(static_cast<unsigned>(number), disk_owner(number)); },
         [](BlockDisk& each) -> auto& { return each.device(); });
     if (disk == nullptr) return;
     // Programs see the disks in the order of their numbers.

@@ -170,6 +170,7 @@ virtio::Result<std::uint16_t> KernelPlatform::allocate_messages(const virtio::Pc
     if (choice_ == InterruptChoice::line || choice_ == InterruptChoice::poll) return virtio::fail(virtio::Error::interrupt_unavailable);
     std::uint16_t granted = 0;
     for (virtio::InterruptMessage& message : messages) {
+        const MutexLock lock(routes_mutex_);
         const auto made = routes_.add_message(target, message_sender(address), granted, PciName(address).text);
         if (!made) break; // fewer are shared
         message = {made->address, made->data};
@@ -191,13 +192,18 @@ virtio::Result<> KernelPlatform::connect_line(const virtio::PciAddress& address,
                                 .pin = pin->pin,
                                 .interrupt_line = static_cast<std::uint8_t>(config_.read(address, kInterruptLine, 1))});
     if (!line) return virtio::fail(virtio::Error::interrupt_unavailable);
+    const MutexLock lock(routes_mutex_);
     return routes_.add_line(*line, target, PciName(address).text);
 }
 
-void KernelPlatform::disconnect(const virtio::PciAddress&, const virtio::InterruptTarget& target) noexcept { routes_.remove(target); }
+void KernelPlatform::disconnect(const virtio::PciAddress&, const virtio::InterruptTarget& target) noexcept {
+    const MutexLock lock(routes_mutex_);
+    routes_.remove(target);
+}
 
 virtio::Result<> KernelPlatform::connect_slot(const Line& line, const virtio::InterruptTarget& target, const char* owner) {
     if (choice_ == InterruptChoice::messages || choice_ == InterruptChoice::poll) return virtio::fail(virtio::Error::interrupt_unavailable);
+    const MutexLock lock(routes_mutex_);
     return routes_.add_line(line, target, owner);
 }
 

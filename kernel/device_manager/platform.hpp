@@ -12,6 +12,7 @@
 
 #include "kernel/device_manager/pci_config.hpp"
 #include "kernel/device_manager/routes.hpp"
+#include "kernel/task/mutex.hpp"
 #include "libvirtio/bounce.hpp"
 #include "libvirtio/pci.hpp"
 
@@ -57,7 +58,12 @@ public:
 
     /// The line of an MMIO device. Errors: interrupt_unavailable, out_of_range.
     [[nodiscard]] virtio::Result<> connect_slot(const Line& line, const virtio::InterruptTarget& target, const char* owner);
-    void disconnect_slot(const virtio::InterruptTarget& target) { routes_.remove(target); }
+    void disconnect_slot(const virtio::InterruptTarget& target) {
+        const MutexLock lock(routes_mutex_);
+        routes_.remove(target);
+    }
+    /// Whether dma=bounce holds.
+    [[nodiscard]] bool bounces() const noexcept { return bounces_; }
 
     [[nodiscard]] PciConfig& config() noexcept { return config_; }
     [[nodiscard]] InterruptChoice choice() const noexcept { return choice_; }
@@ -85,6 +91,7 @@ private:
     bool bounces_ = false;
     PciConfig config_;
     InterruptRoutes routes_;
+    Mutex routes_mutex_; // devices of several processors
     InterruptChoice choice_ = InterruptChoice::best;
     virtio::FeatureSet rings_ = virtio::kRingFeatures;
 };

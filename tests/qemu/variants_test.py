@@ -46,6 +46,8 @@ VARIANTS = {
                     "says": "no interrupt: the device is polled"},
     "one_processor": {"smp": 1},
     "four_processors": {"smp": 4, "only": "disks processors tasks"},
+    # Each disk is served by another processor, and read from all of them.
+    "disks_spread": {"smp": 4, "disks": 4, "words": ["disks=spread"], "only": "disks processors", "says": "of processor 3"},
     "processors_left_alone": {"smp": 2, "words": ["processors=1", "smp=1"], "only": "disks processors"},
     "little_memory": {"memory": 40},
     "beyond_4_gib": {"memory": 5120, "only": "memory"},
