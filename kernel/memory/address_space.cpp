@@ -8,6 +8,7 @@
 #include "arch/exception.hpp"
 #include "arch/kernel_hooks.hpp"
 #include "kernel/boot_info.hpp"
+#include "kernel/memory/device_window.hpp"
 #include "kernel/memory/memory_setup.hpp"
 #include "kernel/memory/pages.hpp"
 #include "kernel/uart/uart.hpp"
@@ -23,13 +24,6 @@ SpinLock tables_lock; // changes of the tables and of the guards' names; readers
 // Until the final tables are loaded only memory below this can be written.
 std::size_t table_limit = arch::kEarlyMappedEnd / kPageSize;
 bool active = false;
-
-/// Device registers beyond the reach of addresses, and where they appear.
-struct [[maybe_unused]] Window {
-    std::uint64_t physical = 0;
-    std::uint64_t size = 0;
-    std::uint64_t address = 0;
-};
 
 struct GuardName {
     const void* page = nullptr;
@@ -97,19 +91,8 @@ bool overlaps_usable(std::uint64_t begin, std::uint64_t end) noexcept {
 /// Where device registers appear: at their own address, or, where addresses do not reach that far, in the window kept for them.
 std::uint64_t place_device(std::uint64_t begin, std::uint64_t size) noexcept {
     if constexpr (arch::kDeviceWindowEnd != 0) {
-        if (begin >= arch::kHighestUsable) {
-            static std::uint64_t next = arch::kDeviceWindow;
-            static std::array<Window, 32> windows;
-            for (Window& window : windows) {
-                if (window.size == 0) {
-                    if (size > arch::kDeviceWindowEnd - next) return 0;
-                    window = {begin, size, next};
-                    next += size;
-                }
-                if (window.physical == begin && window.size >= size) return window.address;
-            }
-            return 0;
-        }
+        static constinit DeviceWindow window(arch::kDeviceWindow, arch::kDeviceWindowEnd);
+        if (begin >= arch::kHighestUsable) return window.place(begin, size);
     }
     return begin;
 }
