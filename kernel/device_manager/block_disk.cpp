@@ -57,6 +57,7 @@ virtio::Result<> BlockDisk::stop() {
     device_.device().event().mark(virtio::Device::kAllQueues); // the task sees it and ends
     wake_hint();
     replaced_.wake_all();
+    join_task();
     return flushed ? stopped : flushed;
 }
 
@@ -69,9 +70,13 @@ virtio::Result<> BlockDisk::remove() {
     wake_hint();
     wake_everybody();
     replaced_.wake_all();
+    join_task();
+    return removed;
+}
+
+void BlockDisk::join_task() {
     if (task_ != nullptr) join(*task_);
     task_ = nullptr;
-    return removed;
 }
 
 /// Requests may have ended without a call: when they were abandoned, or with the device.

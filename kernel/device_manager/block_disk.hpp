@@ -68,6 +68,7 @@ private:
     struct Room : virtio::RoomWaiter {
         BlockDisk* disk = nullptr;
     };
+    void join_task();
     template<class Function> virtio::Result<> on_owner(Function function);
     template<class Submit> virtio::Result<> run(Submit submit);
     [[nodiscard]] virtio::Result<> run_long(Ask& ask, virtio::Result<> sent, virtio::Result<> (*submit)(void*, Ask&), void* context,
