@@ -35,6 +35,14 @@ INTERRUPT_STEPS = {
     "MASKED_TEST": (8, "SC", LOST),
 }
 
+WAKE_STEPS = {
+    "HINT_RELEASE": (1, "WEAK", STALE),
+    "HINT_FENCE": (2, "TSO", LOST),
+    "HALT_FENCE": (4, "TSO", LOST),
+    "HALTING_FIRST": (8, "SC", LOST),
+    "MASKED_HALT": (16, "SC", LOST),
+}
+
 # title, file, settings, defines, what is taken away, whether only --long examines it with all fences
 MODELS = [
     ("split, flags", "split", {"EVENT_INDEX": 0, "ALWAYS": 0}, [], RING_FENCES, False),
@@ -51,6 +59,7 @@ MODELS = [
     ("packed of 3, DESC", "packed", {"EVENT_INDEX": 1, "ALWAYS": 0, "CHAINS": 0}, ["N=3", "FIRST=4"], {}, True),
     ("packed of 1, DESC", "packed", {"EVENT_INDEX": 1, "ALWAYS": 0, "CHAINS": 0}, ["N=1"], {}, False),
     ("interrupt, event, sleep", "interrupt", {}, [], INTERRUPT_STEPS, False),
+    ("another processor's wake-up, halt", "wake", {}, [], WAKE_STEPS, False),
 ]
 
 
@@ -110,7 +119,7 @@ def jobs(examiner, long, wanted):
             continue
         place = examiner.build(model, defines)
         orders = ["SC"] if model == "interrupt" else list(ORDERS)
-        every = 255 if model != "interrupt" else 15
+        every = {"interrupt": 15, "wake": 31}.get(model, 255)
         if long or not only_long:
             for order in orders:
                 yield title, place, settings, order, every, "none", "holds"
@@ -125,7 +134,7 @@ def jobs(examiner, long, wanted):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--long", action="store_true", help="every removal in every order, and the largest models")
-    parser.add_argument("--model", help="split, packed or interrupt only")
+    parser.add_argument("--model", help="split, packed, interrupt or wake only")
     options = parser.parse_args()
     surprises = runs = 0
     with tempfile.TemporaryDirectory() as folder:
