@@ -37,7 +37,9 @@ TEST_PACKAGES = ["doctest-dev", "linux-libc-dev", "clang-format-19", "spin", "re
                  # The examples without our kernel.
                  "gcc-arm-none-eabi", "libnewlib-dev", "qemu-system-arm",
                  # The device trees of its machines.
-                 "qemu-system-misc"]
+                 "qemu-system-misc",
+                 # What boots the images that 'image' makes, and what makes them.
+                 "ovmf", "qemu-efi-aarch64", *GRUB_PACKAGES, "xorriso", "qemu-utils"]
 # ... and for those of `test --all`.
 LONG_TEST_PACKAGES = ["clang-tidy-19"]
 
