@@ -70,7 +70,7 @@ VARIANTS = {
     "no_balloon": {"balloon": False, "only": DEVICES},
     "no_entropy_device": {"entropy": False, "only": DEVICES},
     "no_console": {"console": False, "skips": ["ports"]},
-    "no_device_at_all": {"network": False, "balloon": False, "entropy": False, "disks": 0, "console": False, "skips": ["disks", "net.up", "ports"]},
+    "no_device_at_all": {"network": False, "balloon": False, "entropy": False, "disks": 0, "console": False, "skips": ["disks", "net.up", "ports", "processors.disk"]},
     "large_blocks": {"disk": "logical_block_size=4096,physical_block_size=4096", "only": "disks"},
     "many_disks": {"disks": 12, "only": "disks"},
 }
