@@ -128,8 +128,9 @@ def main(configuration):
             link_down = lambda: guest.qmp("set_link", name="nic0", up=False)    # makes the guest look at its queues
             checks.run("net.lie_in_receive_queue", healed, guest, agent, port, lambda: rings.lie(RECEIVE), link_down)
             checks.run("net.lie_in_transmit_queue", healed, guest, agent, port, lambda: rings.lie(TRANSMIT), link_down)
-            checks.run("net.device_needs_reset", healed, guest, agent, port, lambda: rings.ruin_descriptors(RECEIVE),
-                       lambda: reachable(agent))
+            if not machine.legacy:   # a legacy device has no way to ask for a reset: QEMU's falls silent
+                checks.run("net.device_needs_reset", healed, guest, agent, port, lambda: rings.ruin_descriptors(RECEIVE),
+                           lambda: reachable(agent))
             rings.close()
     return checks.status()
 

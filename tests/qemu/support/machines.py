@@ -17,6 +17,9 @@ CONFIGURATIONS = {
     "microvm": {"machine": "microvm"},              # virtio over MMIO, version 2
     "microvm-noacpi": {"machine": "microvm-noacpi"},
     "q35-packed": {"machine": "q35", "ring": "packed"},
+    "pc-legacy": {"machine": "pc", "transport": "pci-legacy"},
+    "q35-window": {"machine": "q35", "transport": "pci-cfg"},
+    "microvm-legacy": {"machine": "microvm", "transport": "mmio-legacy"},
     "microvm-packed": {"machine": "microvm", "ring": "packed"},
 }
 
