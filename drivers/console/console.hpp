@@ -95,6 +95,7 @@ private:
     void quiesce() noexcept;
     void end() noexcept;
     [[nodiscard]] bool service_control() noexcept; // true: look again
+    void catch_up() noexcept;                      // input was taken: the messages that went before it
     void handle(const std::byte* data, std::uint32_t length) noexcept;
     void handle_port(ConsolePort& port, ConsoleEvent event, std::uint16_t value, const std::byte* data, std::uint32_t length) noexcept;
     void add_port(ConsolePort& port) noexcept;
@@ -131,6 +132,7 @@ private:
     bool emergency_ = false;
     bool needs_recovery_ = false;
     bool control_armed_ = false;
+    bool in_control_ = false;        // among control messages
     std::uint16_t control_free_ = 0; // bit per control transmit slot
     DmaMemory control_receive_memory_;
     DmaMemory control_transmit_memory_;

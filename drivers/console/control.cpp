@@ -208,6 +208,7 @@ bool ConsoleDevice::service_control() noexcept {
     if (!control_receive_.created()) return false;
     const bool news = !control_armed_ || control_receive_.pending() || control_transmit_.pending();
     if (!news) return false;
+    in_control_ = true;
     control_receive_.suppress_interrupts();
     control_transmit_.suppress_interrupts();
     // Finished messages of ours first: the device's answers to them are then among those received.
@@ -218,7 +219,14 @@ bool ConsoleDevice::service_control() noexcept {
     pump_control();
     const bool more = control_receive_.arm_interrupts();
     control_armed_ = !more;
+    in_control_ = false;
     return more || control_transmit_.pending();
+}
+
+void ConsoleDevice::catch_up() noexcept {
+    // The two queues are read one after the other, and a host that opens and sends at once can fall between: who then answers what he
+    // read would find the port closed. The device announced PORT_OPEN first, so with the input in hand its message is there.
+    if (multiport_ && service_control()) device_.event().mark(Device::queue_bit(kControlReceiveQueue));
 }
 
 } // namespace virtio

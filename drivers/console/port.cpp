@@ -183,13 +183,16 @@ void ConsolePort::received(Request& request) noexcept {
 }
 
 bool ConsolePort::collect() noexcept {
-    if (!receive_.created()) return false;
+    // Not among control messages: one that went before the input may be the next.
+    if (!receive_.created() || owner_->in_control_) return false;
     if (receive_armed_ && !receive_.pending()) return false;
+    const std::uint8_t before = filled_count_;
     receive_.suppress_interrupts();
     static_cast<void>(receive_.poll(receive_.size()));
     receive_.kick();
     const bool more = receive_.arm_interrupts();
     receive_armed_ = !more;
+    if (filled_count_ > before) owner_->catch_up();
     return more;
 }
 

@@ -493,6 +493,61 @@ TEST_CASE("an observer hears of everything, and may answer at once") {
     clean(host);
 }
 
+TEST_CASE("input is not seen before the control messages that went before it: who answers what he reads finds the host's side open") {
+    // Each way in which bytes can be taken while the message about their port still waits in the control queue.
+    enum class When : std::uint8_t { asked_directly, after_control, among_control };
+    for (const When when : {When::asked_directly, When::after_control, When::among_control}) {
+        CAPTURE(static_cast<int>(when));
+        struct Echo : ConsoleObserver {
+            SerialHost* host = nullptr;
+            When when{};
+            bool done = false;
+        } echo;
+        static constexpr std::string_view kText = "sent the moment it was opened";
+        static constexpr auto kAnswer = [](ConsolePort& port) {
+            std::array<std::byte, 64> buffer;
+            const std::size_t count = port.take(buffer);
+            if (count != 0) CHECK(port.put(std::span(buffer).first(count)).value_or(0) == count);
+        };
+        static constexpr auto kConnect = [](SerialHost& host) {
+            host.open(2);
+            host.type(2, kText);
+        };
+        echo.changed = [](ConsoleObserver& observer, ConsolePort& port, ConsoleChange change) noexcept {
+            auto& self = static_cast<Echo&>(observer);
+            if (change == ConsoleChange::named) (void)port.open();
+            if (change == ConsoleChange::readable && port.id() == 2) kAnswer(port);
+            // Port 1 is served between the control queue and port 2.
+            if (self.when == When::after_control && change == ConsoleChange::readable && port.id() == 1) kConnect(*self.host);
+            // Here the next message in the queue is the one about port 2.
+            if (self.when == When::among_control && change == ConsoleChange::resized && !self.done) {
+                self.done = true;
+                kAnswer(self.host->console.ports()[2]);
+            }
+        };
+        SerialHost host;
+        echo.host = &host;
+        echo.when = when;
+        host.plugged_at_start = {{1, {"one", false}}, {2, {"two", false}}};
+        REQUIRE(host.start({.observer = &echo}));
+        host.close(2);
+        host.settle();
+        if (when == When::asked_directly) {
+            kConnect(host);
+            kAnswer(host.console.ports()[2]);
+        } else if (when == When::after_control) {
+            host.type(1, "go");
+        } else {
+            host.resize(1, 80, 24);
+            kConnect(host);
+        }
+        host.settle();
+        CHECK(host.ports[2].received == kText);
+        CHECK(host.console.ports()[2].counters().received == kText.size());
+        clean(host);
+    }
+}
+
 TEST_CASE("B26: every kind of interrupts works") {
     for (const std::uint16_t messages : std::initializer_list<std::uint16_t>{0, 1, 2, 3, 64}) {
         SerialHost host({.messages = messages});
