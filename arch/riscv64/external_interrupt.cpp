@@ -5,6 +5,7 @@
 #include "arch/riscv64/aplic.hpp"
 #include "arch/riscv64/csr.hpp"
 #include "arch/riscv64/hart.hpp"
+#include "arch/riscv64/imsic.hpp"
 #include "arch/riscv64/interrupt_path.hpp"
 
 extern "C" void ringside_interrupt(std::uint64_t cause);
@@ -30,10 +31,12 @@ void aplic_interrupt() noexcept {
 }
 
 void imsic_interrupt() noexcept {
-    const std::uint64_t identity = take_csr<kStopei>() >> 16;
-    if (identity == 0 || identity >= InterruptPath::kMostVectors) return;
-    kernel_interrupt(static_cast<std::uint32_t>(identity));
-    if (const std::uint32_t source = interrupt_path.level_source_of[identity]) repeat_level(interrupt_path.aplic, source);
+    const auto take = [] { return static_cast<std::uint32_t>(take_csr<kStopei>() >> 16); };
+    take_all(take, [](std::uint32_t identity) {
+        if (identity >= InterruptPath::kMostVectors) return;
+        kernel_interrupt(identity);
+        if (const std::uint32_t source = interrupt_path.level_source_of[identity]) repeat_level(interrupt_path.aplic, source);
+    });
 }
 
 } // namespace
