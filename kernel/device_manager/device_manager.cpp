@@ -254,7 +254,9 @@ private:
         if (entry == nullptr) return;
         say_source(*entry, slot.source);
         if (const char* refusal = mmio_refusal(*transport, choice_)) return reject(*entry, virtio::Error::unsupported_device, refusal);
-        if (identify(*entry, *transport)) line->device = &entry->device_;
+        if (!identify(*entry, *transport)) return;
+        line->device = &entry->device_;
+        entry->line_ = line;
     }
 
     static void say_source(DeviceEntry& entry, MmioDevice::Source source) {
@@ -271,9 +273,10 @@ private:
         virtio::MmioTransport probe;
         if (const auto opened = probe.open(device_platform(), base, size, virtio::MmioTransport::Line::absent); !opened) return opened;
         line.status = probe.interrupt_status();
-        const auto connected = device_platform().connect_slot(slot.line, line.target(), where);
+        line.line = slot.line;
+        line.connected = device_platform().connect_slot(slot.line, line.target(), where).has_value();
         return transport.open(device_platform(), base, size,
-                              connected ? virtio::MmioTransport::Line::connected : virtio::MmioTransport::Line::absent);
+                              line.connected ? virtio::MmioTransport::Line::connected : virtio::MmioTransport::Line::absent);
     }
 
     virtio::PciBus bus_;

@@ -25,6 +25,7 @@ class BalloonService;
 class BlockDisk;
 class ConsoleService;
 class NetLink;
+struct MmioLine;
 
 enum class DeviceKind : std::uint8_t { other, entropy, block, console, net, balloon };
 /// "net", "blk", "console", "entropy", "balloon", "other".
@@ -73,6 +74,7 @@ private:
     std::uint8_t number_ = 0; // among those of its kind
     virtio::PciAddress address_;
     bool is_pci_ = false;
+    MmioLine* line_ = nullptr; // MMIO
     // What goes with the entry, by whoever made it: the transport's object; a front end that did not start.
     void* seat_ = nullptr;
     void (*free_seat_)(void*) = nullptr;

@@ -8,6 +8,7 @@
 #include "kernel/console/console_service.hpp"
 #include "kernel/device_manager/block_disk.hpp"
 #include "kernel/device_manager/device_text.hpp"
+#include "kernel/device_manager/mmio_line.hpp"
 #include "kernel/device_manager/net_link.hpp"
 #include "kernel/device_manager/platform.hpp"
 #include "kernel/firmware/command_line.hpp"
@@ -97,7 +98,10 @@ T* FrontEnds::start_as(DeviceEntry& entry, Few<T, kMost>& few, Make make, FrontE
     auto& driver = front_end(*object);
     entry.device_ = &driver.device();
     entry.feature_names_ = driver.feature_names();
-    const auto started = object->start(device_platform(), *entry.transport_);
+    virtio::Result<> started;
+    if constexpr (requires { object->owner(); })
+        if (entry.line_ != nullptr) started = entry.line_->move_to(object->owner(), entry.where_);
+    if (started) started = object->start(device_platform(), *entry.transport_);
     if (started) {
         char whose[24] = "";
         if constexpr (requires { object->owner(); })

@@ -1,6 +1,10 @@
 #include "kernel/device_manager/routes.hpp"
 
+#include <algorithm>
 #include <cstdio>
+#include <span>
+
+#include "kernel/processor/processor.hpp"
 
 namespace kernel {
 namespace {
@@ -51,7 +55,8 @@ virtio::Result<> InterruptRoutes::add_line(const Line& line, const virtio::Inter
         if (!vector) return virtio::fail(vector.error());
         place->vector = *vector;
         place->gsi = line.gsi;
-        place->targets[0] = target;
+        place->processor = &this_processor();
+        place->sharers[0] = {target, place->processor};
         place->count = 1;
         const auto routed = route_line(line, *vector);
         if (!routed) {
@@ -61,9 +66,12 @@ virtio::Result<> InterruptRoutes::add_line(const Line& line, const virtio::Inter
         }
         return {};
     }
-    const InterruptGuard off;
     std::snprintf(place->owner, sizeof place->owner, "line %u, shared", static_cast<unsigned>(line.gsi));
-    place->targets[place->count++] = target;
+    const Sharer sharer{target, &this_processor()};
+    call_on(*place->processor, [place, &sharer] {
+        const InterruptGuard off;
+        place->sharers[place->count++] = sharer;
+    });
     return {};
 }
 
@@ -74,17 +82,23 @@ void InterruptRoutes::remove(const virtio::InterruptTarget& target) {
         message.target = {};
     }
     for (SharedLine& shared : lines_) {
-        const InterruptGuard off;
-        for (std::size_t i = 0; i < shared.count;) {
-            if (!same(shared.targets[i], target)) {
-                ++i;
-                continue;
-            }
-            shared.targets[i] = shared.targets[--shared.count];
-            if (shared.count != 0) continue;
-            mask_line(shared.gsi);
-            free_vector(shared.vector);
+        const auto sharers = std::span(shared.sharers).first(shared.count);
+        if (std::ranges::none_of(sharers, [&](const Sharer& sharer) { return same(sharer.target, target); })) continue;
+        call_on(*shared.processor, [&] { leave(shared, target); });
+    }
+}
+
+void InterruptRoutes::leave(SharedLine& line, const virtio::InterruptTarget& target) {
+    const InterruptGuard off;
+    for (std::size_t i = 0; i < line.count;) {
+        if (!same(line.sharers[i].target, target)) {
+            ++i;
+            continue;
         }
+        line.sharers[i] = line.sharers[--line.count];
+        if (line.count != 0) continue;
+        mask_line(line.gsi);
+        free_vector(line.vector);
     }
 }
 

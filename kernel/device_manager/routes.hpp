@@ -1,5 +1,6 @@
-// Which device an interrupt belongs to: message vectors have one target each, a line may have several. Handlers run with
-// general registers only (routes_interrupt.cpp); everything else is task context. Owned by the platform, static.
+// Which device an interrupt belongs to: message vectors have one target each, a line may have several. A line comes to the processor that
+// asked for it first; the others that share it are told. Handlers run with general registers only (routes_interrupt.cpp); everything else is
+// task context, one caller at a time. Owned by the platform, static.
 //
 //     auto message = routes.add_message(target, requester, 0, "pci 00:03.0");         // write it into the device's MSI-X table
 //     routes.add_line({.gsi = 11, .trigger = Trigger::level}, target, "mmio 0xfeb02e00");
@@ -13,6 +14,8 @@
 #include "libvirtio/transport.hpp"
 
 namespace kernel {
+
+class Processor;
 
 class InterruptRoutes {
 public:
@@ -37,15 +40,21 @@ private:
         Vector vector;
         char owner[32] = {};
     };
+    struct Sharer {
+        virtio::InterruptTarget target;
+        Processor* processor = nullptr; // its device's
+    };
     struct SharedLine {
-        std::array<virtio::InterruptTarget, kSharers> targets{};
+        std::array<Sharer, kSharers> sharers{}; // changed on `processor` only, with interrupts off
         std::size_t count = 0;
+        Processor* processor = nullptr;
         std::uint32_t gsi = 0;
         Vector vector;
         char owner[32] = {};
     };
     static void message_arrived(void* context); // routes_interrupt.cpp
     static void line_raised(void* context);
+    static void leave(SharedLine& line, const virtio::InterruptTarget& target);
 
     std::array<Message, kMostMessages> messages_{};
     std::array<SharedLine, kMostLines> lines_{};

@@ -1,5 +1,8 @@
 // The handlers between the vectors and the devices: general registers only, no library.
+#include <span>
+
 #include "kernel/device_manager/routes.hpp"
+#include "kernel/processor/processor.hpp"
 
 namespace kernel {
 
@@ -10,7 +13,13 @@ void InterruptRoutes::message_arrived(void* context) {
 
 void InterruptRoutes::line_raised(void* context) {
     const SharedLine& line = *static_cast<const SharedLine*>(context);
-    for (std::size_t i = 0; i < line.count; ++i) line.targets[i].handler(line.targets[i].context, 0);
+    Processor& here = this_processor();
+    for (const Sharer& sharer : std::span(line.sharers).first(line.count)) {
+        const std::uint32_t hints = here.scheduler.hints();
+        sharer.target.handler(sharer.target.context, 0);
+        // It was its device's, and whoever waits for that waits elsewhere.
+        if (sharer.processor != &here && here.scheduler.hints() != hints) sharer.processor->notify();
+    }
 }
 
 } // namespace kernel

@@ -2,8 +2,8 @@
 // of one processor are cooperative with each other and run beside those of the others. What holds between processors:
 //   - Mutex, Semaphore, Mailbox, malloc, stdio, the log, pages and vectors may be used from all of them at once.
 //   - WaitQueue, PollSource and plain data between tasks belong to one processor.
-//   - A device belongs to the processor that started it: its interrupts come there, its tasks run there, and its queues are touched there
-//     only. Disks, files and sockets send a caller from elsewhere to that processor and back (call.hpp).
+//   - A device belongs to the processor that started it: its interrupts come there (a line that several share comes to one, which wakes the
+//     others), its tasks run there, and its queues are touched there only. Disks, files and sockets send a caller from elsewhere to that processor and back (call.hpp).
 // Task context, but for what says otherwise.
 //
 //     for (unsigned i = 0; i < kernel::processor_count(); ++i) kernel::spawn_on(i, "worker", work, &part[i]);

@@ -33,6 +33,8 @@ public:
 
     /// "A word may have become non-zero, or a task ready": any context, any processor.
     void hint() noexcept { hints_.fetch_add(1, std::memory_order_seq_cst); }
+    /// How many there were. Any context.
+    [[nodiscard]] std::uint32_t hints() const noexcept { return hints_.load(std::memory_order_relaxed); }
     /// Whether it halts or is about to, and has to be woken. Any context, any processor; after hint().
     [[nodiscard]] bool halting() const noexcept { return halting_.load(std::memory_order_seq_cst); }
 

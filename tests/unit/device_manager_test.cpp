@@ -3,11 +3,13 @@
 
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "drivers/blk/blk.hpp"
 #include "kernel/device_manager/device_text.hpp"
 #include "kernel/device_manager/routes.hpp"
+#include "kernel/processor/processor.hpp"
 
 namespace {
 
@@ -25,6 +27,8 @@ struct Machine {
     std::vector<std::pair<std::uint32_t, std::uint32_t>> senders; // of messages, and which of theirs
     unsigned vectors = 200;                                       // how many there are
     unsigned inputs = 24;
+    kernel::Processor* here = &kernel::processors::boot;
+    std::vector<kernel::Processor*> notified, called; // by others
 
     void raise(std::uint32_t vector) {
         REQUIRE((slots[vector].handler != nullptr));
@@ -39,8 +43,14 @@ struct Machine {
 
 struct Device {
     std::vector<unsigned> heard;
+    bool interrupts = true; // it was this one, so that somebody is woken
     virtio::InterruptTarget target() {
-        return {[](void* context, std::uint16_t vector) noexcept { static_cast<Device*>(context)->heard.push_back(vector); }, this};
+        return {[](void* context, std::uint16_t vector) noexcept {
+                    auto& device = *static_cast<Device*>(context);
+                    device.heard.push_back(vector);
+                    if (device.interrupts) machine.here->scheduler.hint();
+                },
+                this};
     }
 };
 
@@ -68,10 +78,20 @@ virtio::Result<> route_line(const Line& line, Vector vector) {
     return {};
 }
 void mask_line(std::uint32_t gsi) { machine.masked.push_back(gsi); }
+constinit Processor processors::boot;
+void Processor::notify() noexcept { machine.notified.push_back(this); }
+void call_on(Processor& where, void (*run)(void*), void* context) {
+    Processor* const caller = std::exchange(machine.here, &where);
+    if (caller != &where) machine.called.push_back(&where);
+    run(context);
+    machine.here = caller;
+}
 bool interrupts_enabled() noexcept { return false; }
 void enable_interrupts() noexcept {}
 void disable_interrupts() noexcept {}
 } // namespace kernel
+
+extern "C" void* ringside_test_processor() { return machine.here; }
 
 using namespace kernel;
 
@@ -152,6 +172,35 @@ TEST_CASE("routes: trap 30: a shared line calls everybody on it, and is masked w
     std::array<Device, InterruptRoutes::kSharers + 1> crowd;
     for (std::size_t i = 0; i < InterruptRoutes::kSharers; ++i) REQUIRE(routes.add_line({.gsi = 7}, crowd[i].target(), "x"));
     CHECK(routes.add_line({.gsi = 7}, crowd.back().target(), "x").error() == virtio::Error::interrupt_unavailable);
+}
+
+TEST_CASE("routes: a line that processors share comes to the first of them, and the others are woken for their devices") {
+    machine = {};
+    InterruptRoutes routes;
+    Processor second;
+    Device one, two;
+    REQUIRE(routes.add_line({.gsi = 11}, one.target(), "pci 00:01.0"));
+    machine.here = &second;
+    REQUIRE(routes.add_line({.gsi = 11}, two.target(), "pci 00:05.0"));
+    // Whoever handles the line's interrupts must not look at the list while it changes.
+    CHECK(machine.called == std::vector<Processor*>{&processors::boot});
+    machine.here = &processors::boot;
+    machine.raise(static_cast<std::uint32_t>(machine.routed[11]));
+    CHECK(one.heard.size() == 1);
+    CHECK(two.heard.size() == 1);
+    CHECK(machine.notified == std::vector<Processor*>{&second});
+    two.interrupts = false; // it was the other one's
+    machine.raise(static_cast<std::uint32_t>(machine.routed[11]));
+    CHECK(machine.notified.size() == 1);
+
+    machine.here = &second;
+    routes.remove(two.target());
+    CHECK(machine.called == std::vector<Processor*>{&processors::boot, &processors::boot});
+    routes.remove(two.target()); // it is on no list: nobody is asked
+    CHECK(machine.called.size() == 2);
+    machine.here = &processors::boot;
+    machine.raise(static_cast<std::uint32_t>(machine.routed[11]));
+    CHECK(two.heard.size() == 2);
 }
 
 TEST_CASE("device text: the reason names the feature") {
