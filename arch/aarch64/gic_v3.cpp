@@ -101,10 +101,8 @@ bool GicV3::start_here() noexcept {
 void GicV3::start_messages(const Hardware& hardware, MapRegisters map) noexcept {
     const InterruptChip* chip = hardware.find(InterruptChip::Kind::gic_its);
     if (chip == nullptr || chip->registers[0].base == 0) return;
-    const Redistributor& mine = *own();
-    message_processor_ = mine.id;
     // Without messages devices use lines.
-    static_cast<void>(its_.start(chip->registers[0].base, {mine.control, mine.physical}, map));
+    static_cast<void>(its_.start(chip->registers[0].base, map));
 }
 
 bool GicV3::enable(std::uint32_t intid, Trigger trigger) noexcept {
@@ -126,8 +124,11 @@ void GicV3::disable(std::uint32_t intid) noexcept {
 }
 
 bool GicV3::connect_message(std::uint32_t vector, std::uint32_t device, std::uint32_t index, Message& message) noexcept {
-    // A device's interrupts come to the processor that starts it; elsewhere than on the first one by its line.
-    return this_processor_id() == message_processor_ && its_.connect(vector, device, index, message);
+    // They come to the processor that starts the device, as lines do.
+    const Redistributor* mine = own();
+    if (mine == nullptr) return false;
+    const auto number = static_cast<std::uint32_t>(mine - redistributors_.data());
+    return its_.connect(vector, {number, mine->control, mine->physical}, device, index, message);
 }
 
 void GicV3::disconnect_message(std::uint32_t vector) noexcept { its_.disconnect(vector); }

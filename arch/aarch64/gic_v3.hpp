@@ -45,7 +45,6 @@ private:
     std::array<Redistributor, kMost> redistributors_{};
     std::size_t redistributor_count_ = 0;
     std::uint32_t inputs_ = 0;
-    std::uint64_t message_processor_ = 0; ///< the one that messages come to
     Its its_;
 };
 

@@ -35,42 +35,53 @@ std::uint64_t address_of(const void* memory) noexcept { return reinterpret_cast<
 
 } // namespace
 
-bool Its::start(std::uint64_t physical, const Redistributor& redistributor, MapRegisters map) noexcept {
+bool Its::start(std::uint64_t physical, MapRegisters map) noexcept {
     registers_ = map(physical, kRegisterBytes);
     if (registers_ == 0) return false;
     physical_ = physical;
-    redistributor_ = redistributor;
     const std::uint64_t type = mmio_read64(registers_ + kType);
-    const bool by_address = (type >> 19 & 1) != 0; // commands name a redistributor by its address, or by its processor's number
-    const std::uint64_t processor = mmio_read64(redistributor_.registers + kRedistributorType) >> 8 & 0xffff;
-    target_ = by_address ? redistributor_.physical : processor << 16;
+    by_address_ = (type >> 19 & 1) != 0;
+    collection_limit_ = type >> 24 & 0xff; // those that need no table
     const std::uint64_t entry_bytes = (type >> 4 & 15) + 1;
     event_bits_ = static_cast<std::uint8_t>(std::min<std::uint64_t>(
         {static_cast<std::uint64_t>(std::bit_width(kEventTableBytes / entry_bytes)) - 1, (type >> 8 & 31) + 1, 11}));
 
     mmio_write32(registers_ + kControl, mmio_read32(registers_ + kControl) & ~std::uint32_t{1});
-    if (!start_redistributor() || !start_tables() || !start_queue()) return false;
+    properties_ = gic_memory(kPropertyBytes, kSmallPage);
+    if (properties_ == nullptr || !start_tables() || !start_queue()) return false;
+    std::fill_n(properties_, kPropertyBytes, kOff);
+    publish(properties_, kPropertyBytes, false); // who reads it may not see caches: that shows later
     mmio_write32(registers_ + kControl, 1);
-    // Collection 0 is our processor.
-    started_ = execute({kMapCollection, 0, kValid | target_, 0}) && synchronise();
-    return started_;
+    started_ = true;
+    return true;
 }
 
-/// Where the LPIs' enable bits and pending bits stand.
-bool Its::start_redistributor() noexcept {
-    const std::uintptr_t registers = redistributor_.registers;
+/// The redistributor takes messages, and the ITS knows it as the collection of its number.
+bool Its::open(const Redistributor& redistributor) noexcept {
+    if (redistributor.number >= std::min<std::uint64_t>(collection_limit_, kMostCollections)) return false;
+    Collection& collection = collections_[redistributor.number];
+    if (collection.tried) return collection.open;
+    collection.tried = true; // what fails does so for good
+    const std::uint64_t processor = mmio_read64(redistributor.registers + kRedistributorType) >> 8 & 0xffff;
+    collection.target = by_address_ ? redistributor.physical : processor << 16;
+    collection.open = start_redistributor(redistributor.registers) &&
+                      execute({kMapCollection, 0, kValid | collection.target | redistributor.number, 0}) &&
+                      synchronise(redistributor.number);
+    return collection.open;
+}
+
+/// Where the LPIs' enable bits, which all share, and its pending bits stand.
+bool Its::start_redistributor(std::uintptr_t registers) noexcept {
     if ((mmio_read64(registers + kRedistributorType) & 1) == 0) return false;    // it has no LPIs
     if ((mmio_read32(registers + kRedistributorControl) & 1) != 0) return false; // somebody has started them, and they cannot be stopped
-    properties_ = gic_memory(kPropertyBytes, kSmallPage);
     std::byte* const pending = gic_memory(kPendingBytes, kPendingAlignment);
-    if (properties_ == nullptr || pending == nullptr) return false;
-    std::fill_n(properties_, kPropertyBytes, kOff);
+    if (pending == nullptr) return false;
     mmio_write64(registers + kPropertyBase, address_of(properties_) | kLpiCached | kGicInnerShareable | (kIdBits - 1));
     constexpr std::uint64_t kAllZero = std::uint64_t{1} << 62;
     mmio_write64(registers + kPendingBase, address_of(pending) | kLpiCached | kGicInnerShareable | kAllZero);
-    redistributor_coherent_ = (mmio_read64(registers + kPropertyBase) & kGicShareability) != 0;
-    publish(properties_, kPropertyBytes, redistributor_coherent_);
-    publish(pending, kPendingBytes, redistributor_coherent_);
+    const bool coherent = (mmio_read64(registers + kPropertyBase) & kGicShareability) != 0;
+    redistributors_coherent_ = redistributors_coherent_ && coherent;
+    publish(pending, kPendingBytes, coherent);
     mmio_write32(registers + kRedistributorControl, 1);
     return true;
 }
@@ -80,7 +91,7 @@ bool Its::start_tables() noexcept {
     for (std::uint32_t number = 0; number < kTables; ++number) {
         const std::uint64_t kind = mmio_read64(registers_ + kTableBase + 8 * number) >> 56 & 7;
         if (kind == kDeviceTable && !give_table(number, std::uint64_t{1} << std::min<std::uint64_t>(device_bits, 24))) return false;
-        if (kind == kCollectionTable && !give_table(number, 1)) return false;
+        if (kind == kCollectionTable && !give_table(number, kMostCollections)) return false;
     }
     return device_limit_ != 0;
 }
@@ -105,7 +116,10 @@ bool Its::give_table(std::uint32_t number, std::uint64_t entries) noexcept {
     const bool coherent = (taken & kGicShareability) != 0;
     coherent_ = coherent_ && coherent;
     publish(table, pages * page, coherent);
-    if (!devices) return true;
+    if (!devices) {
+        collection_limit_ += pages * per_page;
+        return true;
+    }
     table_page_ = page;
     devices_per_page_ = per_page;
     device_level1_ = two_levels ? reinterpret_cast<std::uint64_t*>(table) : nullptr;
@@ -166,19 +180,21 @@ bool Its::know_device(std::uint32_t device) noexcept {
 
 void Its::set_enabled(std::uint32_t vector, bool on) noexcept {
     properties_[vector] = on ? kOn : kOff;
-    publish(&properties_[vector], 1, redistributor_coherent_);
+    publish(&properties_[vector], 1, redistributors_coherent_);
 }
 
-bool Its::connect(std::uint32_t vector, std::uint32_t device, std::uint32_t event, Message& message) noexcept {
-    if (!started_ || vector >= kVectors || event >= std::uint32_t{1} << event_bits_ || !know_device(device)) return false;
+bool Its::connect(std::uint32_t vector, const Redistributor& redistributor, std::uint32_t device, std::uint32_t event,
+                  Message& message) noexcept {
+    if (!started_ || vector >= kVectors || event >= std::uint32_t{1} << event_bits_ || !open(redistributor) || !know_device(device))
+        return false;
     set_enabled(vector, true);
     const std::uint64_t sender = std::uint64_t{device} << 32;
-    if (!execute({kMapEvent | sender, event | std::uint64_t{kFirstMessage + vector} << 32, 0, 0}) ||
-        !execute({kInvalidate | sender, event, 0, 0}) || !synchronise()) {
+    if (!execute({kMapEvent | sender, event | std::uint64_t{kFirstMessage + vector} << 32, redistributor.number, 0}) ||
+        !execute({kInvalidate | sender, event, 0, 0}) || !synchronise(redistributor.number)) {
         set_enabled(vector, false);
         return false;
     }
-    events_[vector] = {device, event, true};
+    events_[vector] = {device, event, redistributor.number, true};
     message = {physical_ + kTranslate, event};
     return true;
 }
@@ -190,7 +206,7 @@ void Its::disconnect(std::uint32_t vector) noexcept {
     set_enabled(vector, false);
     const std::uint64_t sender = std::uint64_t{event.device} << 32;
     static_cast<void>(execute({kInvalidate | sender, event.event, 0, 0}) && execute({kDiscard | sender, event.event, 0, 0}) &&
-                      synchronise());
+                      synchronise(event.collection));
 }
 
 } // namespace arch
