@@ -180,8 +180,13 @@ void ConsoleDevice::read_size() noexcept {
 void ConsoleDevice::request_recovery(const char* why) noexcept {
     if (needs_recovery_) return;
     needs_recovery_ = true;
-    device_.event().mark(Device::kAllQueues); // whoever serves the device must look
+    look_again(Device::kAllQueues);
     platform_->log(LogLevel::warning, why);
+}
+
+void ConsoleDevice::look_again(std::uint32_t bits) noexcept {
+    device_.event().mark(bits);
+    platform_->wake();
 }
 
 void ConsoleDevice::emergency_write(const char* text, std::size_t size) noexcept {

@@ -95,6 +95,7 @@ private:
     void quiesce() noexcept;
     void end() noexcept;
     [[nodiscard]] bool service_control() noexcept; // true: look again
+    void look_again(std::uint32_t bits) noexcept;  // tells whoever serves the device, from any task
     void catch_up() noexcept;                      // input was taken: the messages that went before it
     void handle(const std::byte* data, std::uint32_t length) noexcept;
     void handle_port(ConsolePort& port, ConsoleEvent event, std::uint16_t value, const std::byte* data, std::uint32_t length) noexcept;

@@ -194,8 +194,7 @@ void ConsoleDevice::pump_control() noexcept {
     control_transmit_.kick();
     // Input that waited at the host for this side to open: QEMU looks at it again only when it hears of buffers.
     for (; opened != 0; opened &= opened - 1) ports_[static_cast<unsigned>(std::countr_zero(opened))].receive_.kick_always();
-    if (control_transmit_.in_flight() != 0 && control_transmit_.arm_interrupts())
-        device_.event().mark(Device::queue_bit(kControlTransmitQueue));
+    if (control_transmit_.in_flight() != 0 && control_transmit_.arm_interrupts()) look_again(Device::queue_bit(kControlTransmitQueue));
 }
 
 bool ConsoleDevice::settled() const noexcept {
@@ -226,7 +225,7 @@ bool ConsoleDevice::service_control() noexcept {
 void ConsoleDevice::catch_up() noexcept {
     // The two queues are read one after the other, and a host that opens and sends at once can fall between: who then answers what he
     // read would find the port closed. The device announced PORT_OPEN first, so with the input in hand its message is there.
-    if (multiport_ && service_control()) device_.event().mark(Device::queue_bit(kControlReceiveQueue));
+    if (multiport_ && service_control()) look_again(Device::queue_bit(kControlReceiveQueue));
 }
 
 } // namespace virtio

@@ -197,7 +197,7 @@ bool ConsolePort::collect() noexcept {
 }
 
 std::size_t ConsolePort::take(std::span<std::byte> into) noexcept {
-    if (filled_count_ == 0 && collect()) owner_->device_.event().mark(Device::queue_bit(receive_.index()));
+    if (filled_count_ == 0 && collect()) owner_->look_again(Device::queue_bit(receive_.index()));
     std::size_t done = 0;
     bool lent = false;
     while (done < into.size() && filled_count_ != 0) {

@@ -113,13 +113,15 @@ void BalloonService::on_change(virtio::BalloonObserver& observer, virtio::Balloo
     }
 }
 
-std::uint64_t BalloonService::on_statistic(virtio::BalloonObserver&, BalloonStatistic which) noexcept {
+std::uint64_t BalloonService::on_statistic(virtio::BalloonObserver& observer, BalloonStatistic which) noexcept {
     const PageStatistics pages = page_statistics();
+    // What is being reported is free, too, and back in a moment.
+    const std::uint64_t free = pages.free + static_cast<BalloonService&>(observer).in_report_;
     switch (which) {
-    case BalloonStatistic::free_memory: return std::uint64_t{pages.free} * kPageSize;
+    case BalloonStatistic::free_memory: return free * kPageSize;
     // What the host has taken is not there, so that this follows `actual`.
     case BalloonStatistic::total_memory: return std::uint64_t{pages.total - pages.ballooned} * kPageSize;
-    case BalloonStatistic::available_memory: return (pages.free > reserve() ? pages.free - reserve() : 0) * kPageSize;
+    case BalloonStatistic::available_memory: return (free > reserve() ? free - reserve() : 0) * kPageSize;
     default: return 0; // no cache, and no page is ever fetched on a fault
     }
 }
@@ -279,13 +281,16 @@ void BalloonService::report_free_memory() {
                 device.domain().map(static_cast<const std::byte*>(run->first), run->count * kPageSize, virtio::DmaDirection::from_device);
             pieces_[count] = {mapping ? mapping->address : virtio::DmaAddress{}, static_cast<std::uint32_t>(run->count * kPageSize)};
             runs[count++] = *run;
+            in_report_ += run->count;
             budget -= std::min(budget, run->count);
         }
         if (count == 0) return;
         // BALLOON-044: out of reach until the answer.
         report_error_ = Error::none;
         const bool sent = device_.report(std::span(pieces_).first(count)).has_value();
-        if (sent && !finish(&virtio::BalloonDevice::reporting)) return; // may still be discarded: never used again
+        const bool back = !sent || finish(&virtio::BalloonDevice::reporting);
+        in_report_ = 0;
+        if (!back) return; // may still be discarded: never used again
         const bool taken = sent && report_error_ == Error::none;
         for (std::size_t i = 0; i < count; ++i) {
             return_isolated_run(runs[i], taken ? ReportOutcome::reported : ReportOutcome::not_reported);

@@ -72,6 +72,7 @@ private:
     virtio::Error inflate_error_ = virtio::Error::none;
     virtio::Error deflate_error_ = virtio::Error::none;
     virtio::Error report_error_ = virtio::Error::none;
+    std::uint64_t in_report_ = 0;                  // pages that are out of reach while the host is told of them
     std::uint64_t needed_free_ = 0;                // somebody waits until so many pages are free
     std::uint64_t give_up_ns_ = ~std::uint64_t{0}; // stop(): no answer is waited for after this
     BalloonStatus counted_;

@@ -188,6 +188,7 @@ bool Scheduler::halt_for(const std::atomic<std::uint32_t>& word, std::uint64_t d
     halting_.store(false, std::memory_order_relaxed);
     ++wakeups_;
     if (word.load(std::memory_order_acquire) == 0) return false;
+    if (hints_.load(std::memory_order_acquire) == hints) count_overlooked();
     halted_for_ = &word;
     return true;
 }
@@ -258,6 +259,7 @@ void Scheduler::wake_expired() noexcept {
     const std::uint64_t now = now_ns();
     while (Task* task = deadlines_.pop_due(now)) {
         task->timed_out_ = true;
+        if (task->word_ != nullptr && task->word_->load(std::memory_order_acquire) != 0 && !hinted()) count_overlooked();
         make_ready(*task);
     }
 }
@@ -315,7 +317,9 @@ void Scheduler::for_each(void (*visit)(const Task&, void*), void* context) {
     }
 }
 
-TaskStatistics Scheduler::statistics() const noexcept { return {tasks_, cached_count_, switches_, now_ns() - busy_ns(), wakeups_}; }
+TaskStatistics Scheduler::statistics() const noexcept {
+    return {tasks_, cached_count_, switches_, now_ns() - busy_ns(), wakeups_, overlooked_.load(std::memory_order_relaxed)};
+}
 
 // The public face.
 

@@ -58,6 +58,8 @@ private:
     [[nodiscard]] bool hinted() const noexcept;
     void wake_words() noexcept;
     void run_before_idle() noexcept;
+    /// Nobody else writes it, others read it.
+    void count_overlooked() noexcept { overlooked_.store(overlooked_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
     [[nodiscard]] bool halt_for(const std::atomic<std::uint32_t>& word, std::uint64_t deadline);
     void wake_expired() noexcept;
     void idle();
@@ -86,6 +88,7 @@ private:
     std::uint64_t switched_at_ = 0; // of busy_ns()
     std::uint64_t switches_ = 0;
     std::uint64_t wakeups_ = 0;
+    std::atomic<std::uint64_t> overlooked_{0};
     std::atomic<std::uint32_t> hints_{0};
     std::atomic<bool> halting_{false};
     std::atomic<Task*> woken_{nullptr};                      // by other processors, newest first

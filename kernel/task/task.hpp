@@ -145,6 +145,8 @@ struct TaskStatistics {
     std::uint64_t switches;
     std::uint64_t idle_ns; // time halted
     std::uint64_t wakeups; // times the processor left its halt
+    // Words that were set, and nobody said so: their task slept on until something else woke it. Zero, unless somebody forgets a wake-up.
+    std::uint64_t overlooked;
 };
 [[nodiscard]] TaskStatistics task_statistics() noexcept; // of this processor
 

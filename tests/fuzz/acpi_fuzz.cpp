@@ -1,8 +1,10 @@
 // A fuzzer of the ACPI table readers: the first byte chooses the table, the rest is its bytes. Checksums are no obstacle: the readers
 // are called as behind a right one, checked_table() beside them.
 #include <cstring>
+#include <span>
 #include <vector>
 
+#include "kernel/firmware/acpi_hot_plug.hpp"
 #include "kernel/firmware/acpi_mmio.hpp"
 #include "kernel/firmware/acpi_tables.hpp"
 #include "tests/fuzz/check.hpp"
@@ -16,6 +18,18 @@ void definition_block(acpi::Bytes table) {
     if (const auto found = acpi::find_s5(table)) check(found->a <= 7 && found->b <= 7, "a sleep type has three bits");
     if (const auto found = acpi::find_event_device(table))
         check(found->selector != 0 && found->selector % 4 == 0, "an event device has a selector");
+    if (const auto port = acpi::find_hot_plug_ports(table)) check(*port != 0 && *port % 4 == 0, "registers have a port");
+    const acpi::HotPlugBuses hot = acpi::find_hot_plug_buses(table);
+    check(hot.count <= hot.buses.size(), "buses fit");
+    for (const acpi::HotPlugBus& bus : std::span(hot.buses).first(hot.count)) {
+        check(bus.bridges <= bus.path.size() && bus.selector <= 0xffff, "a bus has a way and a number");
+        for (const auto& bridge : std::span(bus.path).first(bus.bridges))
+            check(bridge.device < 32 && bridge.function < 8, "a bridge has a place");
+    }
+    if (const auto windows = acpi::find_host_bridge_windows(table)) {
+        check(windows->memory + windows->memory_bytes <= 0x1'0000'0000, "memory lies below 4 GiB");
+        check(windows->ports + windows->port_count <= 0x1'0000, "there are 65,536 ports");
+    }
     for (const std::size_t room : {std::size_t{0}, std::size_t{3}, std::size_t{64}}) {
         std::vector<acpi::MmioDevice> into(room); // of exactly that size: a sanitizer sees what goes beyond
         const auto found = acpi::find_mmio_devices(table, into);

@@ -52,6 +52,16 @@ def acpi():
     yield "fadt", b"\x81" + table(b"FACP", bytes(4) + words(0x1000, 0x2000) + bytes(5) + words(9, size=2) + words(0xb2) + bytes(216))
     yield "dsdt", b"\x82" + table(b"DSDT", slot(0, [memory, interrupt]) + slot(1, [interrupt, memory]) + event + sleep)
     yield "dsdt_odd", b"\x82" + table(b"DSDT", slot(1, [b"\x22\x01\0", memory]) + b"\x08_HID\x0dLNRO0005\0" + slot(2, [b"\x89\xff\xff", memory]))
+    registers = b"".join(b"\x5b\x80" + name + b"\x01\x0b" + words(port, size=2) + bytes([0x0a, length])
+                         for name, port, length in ((b"PCST", 0xcc0, 8), (b"SEJ_", 0xcc8, 4), (b"BNMR", 0xcd0, 8)))
+    bridge = b"S18_\x08_ADR\x0c" + words(3 << 16) + b"\x08BSEL\x0a\x05"
+    bridge = b"\x5b\x82" + bytes([1 + len(bridge)]) + bridge
+    windows = b"\x88\x0d\0\x02\x0c\0\0\0\0\0\xff\0\0\0\0\x01" + b"\x88\x0d\0\x01\x0c\x03\0\0\0\x0d\xff\xff\0\0\0\xf3" + \
+        b"\x87\x17\0\0\x0c\x01" + words(0, 0xc0000000, 0xfebfffff, 0, 0x3ec00000) + b"\x79\0"
+    length = len(windows) + 4
+    windows = b"\x08_CRS\x11" + bytes([0x40 | length & 15, length >> 4, 0x0a, len(windows)]) + windows
+    yield "dsdt_hot_plug", b"\x82" + table(b"DSDT", registers + windows + b"\x08BSEL\0" + bridge)
+    yield "dsdt_buses", b"\x82" + table(b"DSDT", b"\x08BSEL\x01" * 70)
     yield "mcfg", b"\x83" + table(b"MCFG", bytes(8) + words(0xb0000000, 0) + b"\0\0\0\xff" + bytes(4))
     yield "xsdt", b"\x84" + table(b"XSDT", words(0x1000, 0x2000, size=8))
     yield "rsdp", b"\x05RSD PTR " + bytes(7) + b"\x02" + words(0x1000, 36) + words(0x2000, size=8) + bytes(4)

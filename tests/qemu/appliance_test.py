@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The appliance on one machine, as its users meet it: web, shell, ports, balloon, power button.
 
-    appliance_test.py q35|q35-intx|pc|microvm
+    appliance_test.py q35|q35-intx|q35-packed|pc|microvm|aarch64.virt|riscv64.virt|armv7.virt
 """
 
 import hashlib

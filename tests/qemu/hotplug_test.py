@@ -221,7 +221,7 @@ def main():
         if configuration == "q35-native":
             extra += ["-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off"]
         machine = make(configuration.split("-")[0], image("selftest"), disks=[Disk(str(fixed))], network=False, extra=extra,
-                       command_line=["agent", "loglevel=debug"])
+                       command_line=["agent", "log=debug"])
         checks = Checks(f"hot-plug on {configuration}", seconds=80)
         with checks:
             with Guest(machine) as guest:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The drivers on one machine, with data: one boot of the self-test image, its own checks first, then everything that needs a host.
 
-    machine_test.py q35|q35-intx|pc|microvm
+    machine_test.py q35|q35-intx|q35-packed|pc|microvm|microvm-packed
 """
 
 import re

@@ -41,6 +41,8 @@ VARIANTS = {
                             "disk": "any_layout=off", "only": DEVICES},
     "legacy_mmio_chains": {"configuration": "microvm", "transport": "mmio-legacy", "network_options": "any_layout=off,indirect_desc=off",
                            "disk": f"any_layout=off,{NO_RING_FEATURES}", "only": DEVICES},
+    # Both interfaces are there, and nobody says which: the modern one.
+    "transitional": {"transitional": True, "only": DEVICES, "says": "pci-modern, interrupts"},
     "legacy_poll": {"transport": "pci-legacy", "words": ["irq=poll"], "modes": "polled", "only": DEVICES},
     "window_poll": {"transport": "pci-cfg", "words": ["irq=poll"], "modes": "polled", "only": DEVICES,
                     "says": "no interrupt: the device is polled"},

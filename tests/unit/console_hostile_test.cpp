@@ -219,6 +219,31 @@ TEST_CASE("buffers that a host keeps when it closes: after enough of them the de
     CHECK(host.device.violations.empty());
 }
 
+TEST_CASE("B24: whoever finds that the device needs a reset wakes whoever serves it") {
+    SerialHost host;
+    host.plugged_at_start = {{1, {"data", false}}};
+    REQUIRE(host.start());
+    ConsolePort* port = host.console.find("data");
+    host.ports[1].reading = false;
+    // All buffers of connections that are gone; the next writer sees it, and another task has to act.
+    for (unsigned i = 0; i < ConsolePort::kTransmitSlots; ++i) {
+        CHECK(port->put(bytes("x")).value() == 1);
+        host.close(1);
+        host.settle();
+        host.open(1);
+        host.ports[1].reading = false;
+        host.settle();
+    }
+    CHECK(port->put(bytes("x")).value() == 0);
+    host.platform.clock_ns += 1'000'000'000;
+    host.settle();
+    const unsigned wakes = host.platform.wakes;
+    CHECK(port->put(bytes("x")).value() == 0);
+    REQUIRE(host.console.needs_recovery());
+    CHECK(host.console.device().event().pending());
+    CHECK(host.platform.wakes == wakes + 1);
+}
+
 TEST_CASE("a port that goes with unread output: the next one of its number gets none of it") {
     for (const bool at_once : {false, true}) {
         SerialHost host;

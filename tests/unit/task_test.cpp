@@ -132,6 +132,35 @@ TEST_CASE("an interrupt wakes the task that waits for its word") {
     CHECK(kernel::wait_for(word, 0));
 }
 
+TEST_CASE("a word that is set without a hint is counted as overlooked (B24)") {
+    static std::atomic<std::uint32_t> word;
+    const auto overlooked = [before = kernel::task_statistics().overlooked] { return kernel::task_statistics().overlooked - before; };
+    // By a halt under the task itself ...
+    word = 0;
+    machine().interrupt_at(machine().now + 500, [] {
+        word = 1;
+        kernel::wake_hint();
+    });
+    CHECK(kernel::wait_for(word, machine().now + 10'000));
+    CHECK(overlooked() == 0);
+    word = 0;
+    machine().interrupt_at(machine().now + 500, [] { word = 1; });
+    CHECK(kernel::wait_for(word, machine().now + 10'000));
+    CHECK(overlooked() == 1);
+    // ... and by the deadline of one among others.
+    for (const bool hint : {true, false}) {
+        word = 0;
+        auto& other = run([](void*) { CHECK(kernel::wait_for(word, machine().now + 1'000)); });
+        kernel::yield(); // it waits
+        word = 1;
+        if (hint) kernel::wake_hint();
+        machine().now += 2'000;
+        kernel::yield();
+        kernel::join(other);
+        CHECK(overlooked() == (hint ? 1 : 2));
+    }
+}
+
 TEST_CASE("an interrupt just before the halt is not slept through") {
     static std::atomic<std::uint32_t> word;
     word = 0;

@@ -4,7 +4,7 @@ runs, and docs/platforms.md (`ringside platforms --write`; a test says when the 
 
     board = platforms.board("aarch64", "virt-gicv3")
     platforms.why_not(board, "mmio", "split", "msix")       # "MMIO has no messages: ..."; "" for what exists
-    for cell in platforms.cells(): cell.name, cell.sample, cell.missing
+    for cell in platforms.cells(): cell.name, cell.sample
 """
 
 from dataclasses import dataclass
@@ -85,8 +85,12 @@ BEYOND_QEMU = [
     "Its balloon has no MSI-X over PCI: the cells with `msix` have it on the line.",
     "Its legacy interfaces have split rings only, as the specification says.",
     "x86 machines but microvm have no MMIO slots; microvm has PCI only with `pcie=on`, a machine that q35 covers.",
+    "What sits on MMIO cannot be plugged in or out, and no PCI device can be pulled out without a word: the guest is always asked first. How a device "
+    "that vanishes is survived is shown with every access of a driver's life on every transport (`tests/conformance/vanishing_test.cpp`).",
+    "riscv64's `virt` has no power button.",
+    "Through the window there is no line (`pci-cfg` with `intx`): a handler would use the registers that whom it interrupts may be using.",
     "Which memory accesses a processor may reorder is not seen here: QEMU's TCG on an x86-64 computer keeps that computer's order. The models "
-    "and the object code prove the fences (`ringside test -L 'unit|codegen'`).",
+    "and the object code prove the fences (`ringside test -L 'model|codegen'`).",
 ]
 
 
@@ -147,11 +151,6 @@ class Cell:
         return ".".join((self.board.arch, self.board.name, self.transport, self.ring, self.interrupts))
 
     @property
-    def missing(self):
-        """Why it cannot run yet; "" if it can."""
-        return next((reason for matches, reason in MISSING if matches(self)), "")
-
-    @property
     def sample(self):
         """Whether every push runs it. The rule: each machine with its best transport, rings and interrupts; the first machine of each processor
         that has the bus, with every other transport too, packed rings where there are any, and the line (through the window, which has no
@@ -180,9 +179,6 @@ def _last_interrupts(board, transport):
 # Cells that machine_test.py runs with every push, with more data.
 MACHINE_TESTS = ("x86_64.q35.pci.split.msix", "x86_64.pc.pci.split.msix", "x86_64.microvm.mmio.split.intx")
 
-# (which cells, why they cannot run): what is being built.
-MISSING = []
-
 
 def cells():
     """All that are run: every combination that exists, but polling only with a machine's best transport and split rings."""
@@ -209,22 +205,26 @@ def cell(name):
     raise UserError(f"there is no cell '{name}' ('ringside platforms --cells' lists them)", 2)
 
 
-def _mark(cell):
-    if cell is None:
-        return ""
-    return "–" if cell.missing else "**●**" if cell.sample or cell.name in MACHINE_TESTS else "●"
+def pushed(cell):
+    """Whether every push runs it, as a cell or as a machine test."""
+    return cell.sample or cell.name in MACHINE_TESTS
+
+
+def _mark(board, transport, ring, interrupts, cell):
+    if why_not(board, transport, ring, interrupts):
+        return "–"
+    return "" if cell is None else "**●**" if pushed(cell) else "●"
 
 
 def document():
     """docs/platforms.md."""
     every = cells()
-    running = [cell for cell in every if not cell.missing]
     lines = ["<!-- Generated from toolchain/ringside/platforms.py by `./ringside platforms --write`. -->", "# Where it runs", "",
-             f"{len(running)} combinations of a machine, a transport, a ring and a kind of interrupt boot the self-test image in QEMU and move",
+             f"{len(every)} combinations of a machine, a transport, a ring and a kind of interrupt boot the self-test image in QEMU and move",
              "data that is compared on both sides: disks, network, console, balloon (`tests/qemu/matrix_test.py`).",
-             f"**●** is run by every push ({len([cell for cell in running if _mark(cell) == '**●**'])} of them), ● by `./ringside test --all`;",
-             "empty: there is no such combination, or it is not run because it says nothing new (`./ringside selftest` with the same options tells",
-             "which).", ""]
+             f"**●** is run by every push ({len([cell for cell in every if pushed(cell)])} of them), ● by `./ringside test --all`;",
+             "empty: not run, because it says nothing new (`./ringside selftest` with the same options does it);",
+             "–: there is no such combination (`./ringside selftest` with the same options says why).", ""]
     columns = [(ring, interrupts) for ring in RINGS for interrupts in INTERRUPTS]
     lines += ["| processor | machine | transport | " + " | ".join(f"{ring}, {interrupts}" for ring, interrupts in columns) + " |",
               "|---|---|---|" + ":-:|" * len(columns)]
@@ -232,15 +232,7 @@ def document():
         for transport in TRANSPORTS:
             its = {(cell.ring, cell.interrupts): cell for cell in every if (cell.board, cell.transport) == (board, transport)}
             if its:
-                lines.append(f"| {board.arch} | `{board.name}` | `{transport}` | " + " | ".join(_mark(its.get(column)) for column in columns) + " |")
-    reasons = {}
-    for cell in every:
-        if cell.missing:
-            reasons.setdefault(cell.missing, []).append(cell)
-    if reasons:
-        lines += ["", "– cannot run yet:", ""]
-        for reason, its in reasons.items():
-            lines.append(f"- {reason}: {len(its)} combinations ({', '.join(dict.fromkeys(f'{cell.board.arch} {cell.transport}' for cell in its))})")
+                lines.append(f"| {board.arch} | `{board.name}` | `{transport}` | " + " | ".join(_mark(board, transport, *column, its.get(column)) for column in columns) + " |")
     lines += ["", "## Machines", "", "| processor | machine | QEMU | devices and interrupts | ends by |", "|---|---|---|---|---|"]
     for board in BOARDS:
         lines.append(f"| {board.arch} | `{board.name}` | `{' '.join(board.words)}` | {board.about} | {ARCHS[board.arch].exits} |")
@@ -255,7 +247,7 @@ def document():
 
 
 def add_arguments(parser):
-    parser.add_argument("--cells", action="store_true", help="instead: the combinations by name, one a line, with 'sample' or 'missing: why'")
+    parser.add_argument("--cells", action="store_true", help="instead: the combinations by name, one a line, with 'sample' behind those of every push")
     parser.add_argument("--write", action="store_true", help="write docs/platforms.md anew")
     parser.add_argument("--check", action="store_true", help="fail if docs/platforms.md is not what --write would write")
 
@@ -263,7 +255,7 @@ def add_arguments(parser):
 def main(options):
     if options.cells:
         for cell in cells():
-            print(cell.name, f"missing: {cell.missing}" if cell.missing else "sample" if cell.sample else "")
+            print(cell.name, "sample" if cell.sample else "")
     elif options.write:
         DOCUMENT.write_text(document(), encoding="utf-8")
     elif options.check:

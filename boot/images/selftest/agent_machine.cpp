@@ -5,6 +5,7 @@
 #include "kernel/interrupt/interrupts.hpp"
 #include "kernel/newlib/console.hpp"
 #include "kernel/panic/panic.hpp"
+#include "kernel/processor/processor.hpp"
 #include "kernel/task/task.hpp"
 #include "kernel/time/clock.hpp"
 
@@ -55,6 +56,9 @@ void tasks(const Words&, Answer& answer) {
     answer.value("switches", now.switches);
     answer.value("idle", now.idle_ns);
     answer.value("wakeups", now.wakeups);
+    std::uint64_t overlooked = 0; // by any processor
+    for (unsigned i = 0; i < kernel::processor_count(); ++i) overlooked += kernel::processor(i).scheduler.statistics().overlooked;
+    answer.value("overlooked", overlooked);
 }
 
 } // namespace
