@@ -52,6 +52,8 @@ Result<> Device::begin(Platform& platform, Transport& transport, std::uint32_t t
     features_ = {};
     refusal_ = {};
     mode_ = InterruptMode::polled;
+    interrupts_before_ = interrupts();
+    quiet_since_ = 0;
     if (config_event_ == nullptr) set_config_event(event_, kConfigBit);
     static_cast<void>(event_.take());
     static_cast<void>(take_config_change());
@@ -59,7 +61,10 @@ Result<> Device::begin(Platform& platform, Transport& transport, std::uint32_t t
     const Result<DeviceIdentity> identity = transport.identity();
     if (!identity) return fail(identity.error());
     identity_ = *identity;
-    if (identity_.type != type && !mutant(119)) return fail(Error::no_device);
+    if (identity_.type != type && !mutant(119)) {
+        transport_ = nullptr; // somebody else's device: whatever is called next must not touch it
+        return fail(Error::no_device);
+    }
     if (const Result<> done = reset(); !done) return done;
     if (const Result<> done = advance(status::kAcknowledge); !done) return done;
     if (const Result<> done = advance(status::kDriver); !done) return done;
@@ -293,7 +298,7 @@ bool Device::wait(std::uint64_t deadline_ns) noexcept {
         if (queue == nullptr || !queue->overdue()) continue;
         platform_->wait(event_, platform_->now_ns() + kWatchdogGraceNs);
         if (!event_.pending() && queue->overdue()) {
-            if (mode_ == InterruptMode::line && interrupts() == 0 && !mutant(139)) {
+            if (mode_ == InterruptMode::line && interrupts() == interrupts_before_ && !mutant(139)) {
                 // A line that has never said a word is not connected: its number was the firmware's guess (trap 30).
                 transport_->disconnect_interrupts();
                 mode_ = InterruptMode::polled;

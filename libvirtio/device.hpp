@@ -147,7 +147,8 @@ private:
     std::uint64_t rescues_ = 0;
     std::uint64_t looked_at_config_ = 0;
     std::uint32_t config_generation_ = 0;
-    std::uint64_t quiet_since_ = 0; // start of the waits that ended without an event; 0: the last one had one
+    std::uint64_t interrupts_before_ = 0; // the device began
+    std::uint64_t quiet_since_ = 0;       // start of the waits that ended without an event; 0: the last one had one
     std::uint16_t messages_ = 0;
     bool zero_shared_ = false;       // message 0 announces a queue as well
     std::uint64_t reset_queues_ = 0; // bit i: queue i was reset by itself and may be made anew

@@ -10,6 +10,7 @@ namespace {
 constexpr std::uint32_t kRoute = 0x6000, kControlGroup1 = 3, kControlAffinity = 1 << 4, kControlPending = std::uint32_t{1} << 31;
 // Redistributor (12.11).
 constexpr std::uint32_t kType = 0x08, kWaker = 0x14, kFrame = 0x10000;
+constexpr std::uint32_t kOwnPending = 1 << 3; // GICR_CTLR
 constexpr std::uint32_t kProcessorSleep = 1 << 1, kChildrenAsleep = 1 << 2;
 constexpr std::uint64_t kTypeVirtual = 1 << 1, kTypeLast = 1 << 4;
 constexpr int kPatience = 1'000'000;
@@ -47,6 +48,12 @@ const GicRegisters* GicV3::registers_of(std::uint32_t intid) const noexcept {
 
 void GicV3::settle() const noexcept {
     for (int i = 0; i < kPatience && (distributor_.read(GicRegisters::kControl) & kControlPending) != 0; ++i) relax();
+}
+
+void GicV3::settle(std::uint32_t intid) const noexcept {
+    if (intid >= kFirstShared) return settle();
+    const Redistributor* mine = own();
+    for (int i = 0; mine != nullptr && i < kPatience && (mmio_read32(mine->control) & kOwnPending) != 0; ++i) relax();
 }
 
 const char* GicV3::start(const Hardware& hardware, MapRegisters map) noexcept {
@@ -109,6 +116,7 @@ bool GicV3::enable(std::uint32_t intid, Trigger trigger) noexcept {
     const GicRegisters* registers = registers_of(intid);
     if (registers == nullptr) return false;
     registers->disable(intid);
+    settle(intid);
     registers->set_up(intid, trigger);
     if (intid >= kFirstShared) mmio_write64(distributor_.base() + kRoute + 8 * intid, this_processor_id());
     registers->enable(intid);
@@ -119,6 +127,7 @@ void GicV3::disable(std::uint32_t intid) noexcept {
     const GicRegisters* registers = registers_of(intid);
     if (registers == nullptr) return;
     registers->disable(intid);
+    settle(intid);
     // An edge that came meanwhile would be delivered to whoever is connected next.
     registers->forget(intid);
 }

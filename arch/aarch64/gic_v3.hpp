@@ -37,7 +37,8 @@ private:
     /// The calling processor's; null if it has none.
     [[nodiscard]] const Redistributor* own() const noexcept;
     void start_messages(const Hardware& hardware, MapRegisters map) noexcept;
-    void settle() const noexcept;
+    void settle() const noexcept;                    ///< until what was switched off is off
+    void settle(std::uint32_t intid) const noexcept; ///< the same for one input, which may be the processor's own
     /// Whose registers an input's are; null if there is no such input here.
     [[nodiscard]] const GicRegisters* registers_of(std::uint32_t intid) const noexcept;
 

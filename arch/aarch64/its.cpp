@@ -47,6 +47,11 @@ bool Its::start(std::uint64_t physical, MapRegisters map) noexcept {
         {static_cast<std::uint64_t>(std::bit_width(kEventTableBytes / entry_bytes)) - 1, (type >> 8 & 31) + 1, 11}));
 
     mmio_write32(registers_ + kControl, mmio_read32(registers_ + kControl) & ~std::uint32_t{1});
+    constexpr std::uint32_t kQuiescent = std::uint32_t{1} << 31;
+    for (int i = 0; (mmio_read32(registers_ + kControl) & kQuiescent) == 0; ++i) { // somebody may have used it before us
+        if (i == kPatience) return false;
+        relax();
+    }
     properties_ = gic_memory(kPropertyBytes, kSmallPage);
     if (properties_ == nullptr || !start_tables() || !start_queue()) return false;
     std::fill_n(properties_, kPropertyBytes, kOff);

@@ -1,6 +1,7 @@
 #include <machine/page_tables.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 namespace arch {
@@ -49,7 +50,7 @@ void write(std::uint64_t* entry, std::uint64_t value) noexcept {
     if ((*entry & kValid) != 0 && (value & kValid) != 0 && ((*entry ^ value) & ~kRights) != 0)
         replace_entry(entry, value);
     else
-        *static_cast<volatile std::uint64_t*>(entry) = value;
+        std::atomic_ref(*entry).store(value, std::memory_order_release); // what stands in a new table before the table
 }
 
 } // namespace

@@ -3,10 +3,12 @@
 
 #include <array>
 
+extern "C" const char ringside_text_start[], ringside_text_end[];
+
 namespace arch {
 namespace {
 
-constexpr std::uint64_t kPage = 4096;
+constexpr std::uint64_t kPage = 4096, kBlock = std::uint64_t{2} << 20;
 constexpr std::uint64_t kWriteExecuteNever = 1 << 19; // SCTLR_EL1.WXN
 // The final tables' address space number. The early ones have 0, so that a translation of one is never taken for the other's.
 constexpr std::uint64_t kAddressSpace = std::uint64_t{1} << 48;
@@ -20,6 +22,7 @@ constexpr std::uint64_t kTable = 3,
                         kWindowPage = 0x0060000000000f07; // normal memory, inner shareable, accessed, not global, never executed
 
 PageTables* in_use = nullptr;
+bool can_share = false; // no block of text is left
 
 /// Break before make: between the two stores nothing is touched but text and the window. Interrupts would touch a stack.
 void replace_live(std::uint64_t* entry, std::uint64_t value) {
@@ -60,6 +63,14 @@ PageTables::Largest largest_page() noexcept {
 
 void use_page_tables(PageTables& tables) noexcept {
     in_use = &tables;
+    // Pages of text, as long as entries may just be written: what replaces a live entry must not stand behind that entry itself. (Other
+    // processors need all of memory in pages, and blocks of 2 MiB are made where text is that long.)
+    const auto text = reinterpret_cast<std::uintptr_t>(ringside_text_start) & ~(kPage - 1);
+    const auto text_end = reinterpret_cast<std::uintptr_t>(ringside_text_end);
+    bool split = true;
+    for (std::uintptr_t at = text; at < text_end; at += kBlock) split = tables.protect(at, kPage, Access::read_execute) && split;
+    if (text_end > text) split = tables.protect((text_end - 1) & ~(kPage - 1), kPage, Access::read_execute) && split;
+    can_share = split;
     window_root[0] = reinterpret_cast<std::uint64_t>(window_pages.data()) | kTable;
     std::uint64_t control;
     asm volatile("dsb ishst\n"
@@ -85,7 +96,7 @@ void use_page_tables(PageTables& tables) noexcept {
 }
 
 bool share_page_tables() noexcept {
-    if (!in_use->split_all()) return false;
+    if (!can_share || !in_use->split_all()) return false;
     invalidate(0, ~std::uint64_t{0});
     return true;
 }

@@ -1,6 +1,7 @@
 #include <machine/page_tables.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 #include "arch/armv7/translation.hpp"
@@ -54,6 +55,12 @@ bool PageTables::start(Allocate allocate, Largest largest) noexcept {
     return true;
 }
 
+/// What stands in a new table is there before the table is.
+static void publish(std::uint64_t& entry, std::uint64_t value) noexcept {
+    std::atomic_thread_fence(std::memory_order_release);
+    entry = value;
+}
+
 std::uint64_t* PageTables::table_below(std::uint64_t& entry, unsigned level) noexcept {
     if (is_table(entry, level)) return table_of(entry);
     std::uint64_t* const table = allocate_();
@@ -71,7 +78,7 @@ std::uint64_t* PageTables::table_below(std::uint64_t& entry, unsigned level) noe
     if ((before & kValid) != 0 && replace_ != nullptr)
         replace_(&entry, value);
     else
-        entry = value;
+        publish(entry, value);
     return table;
 }
 

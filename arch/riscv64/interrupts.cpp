@@ -134,7 +134,7 @@ void mask_line(std::uint32_t gsi) noexcept {
         aplic.mask(gsi);
         if (interrupt_path.source != Source::imsic) return;
         const std::uint32_t vector = interrupt_path.vector_of[gsi];
-        interrupt_path.level_source_of[vector] = 0;
+        if (interrupt_path.level_source_of[vector] == gsi) interrupt_path.level_source_of[vector] = 0; // else it is another line's by now
     } else if (gsi != 0 && gsi <= plic.sources()) {
         plic.mask(gsi);
     }

@@ -1,5 +1,6 @@
 // Descriptor tables: GDT with one task state segment, IDT with 256 entries, and the stacks of their own on which double fault, NMI, machine
-// check and page fault run (a page fault because its cause may be that the stack is full).
+// check and page fault run (a page fault because its cause may be that the stack is full), and device interrupts, which do not nest: below the
+// stack pointer of what they interrupt stand values of libgcc's functions, which Debian's was built to keep there (the red zone of the ABI).
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -53,17 +54,20 @@ struct [[gnu::packed]] TablePointer {
     std::uint64_t base;
 };
 
-// What each processor has of its own. Interrupt stack table entry n (1..4) is element n-1 of the stacks.
+constexpr std::size_t kStacks = 5, kFirstDeviceVector = 32;
+
+// What each processor has of its own. Interrupt stack table entry n (1..5) is element n-1 of the stacks; the last is the device interrupts'.
 struct Tables {
-    ExceptionStack stacks[4];
+    ExceptionStack stacks[kStacks];
     TaskState task_state;
     std::uint64_t gdt[4];
 };
 constinit Tables first_tables{};
-constexpr std::array<GuardPage, 4> kGuards = {{{first_tables.stacks[0].guard, "the page fault handler"},
-                                               {first_tables.stacks[1].guard, "the double fault handler"},
-                                               {first_tables.stacks[2].guard, "the NMI handler"},
-                                               {first_tables.stacks[3].guard, "the machine check handler"}}};
+constexpr std::array<GuardPage, kStacks> kGuards = {{{first_tables.stacks[0].guard, "the page fault handler"},
+                                                     {first_tables.stacks[1].guard, "the double fault handler"},
+                                                     {first_tables.stacks[2].guard, "the NMI handler"},
+                                                     {first_tables.stacks[3].guard, "the machine check handler"},
+                                                     {first_tables.stacks[4].guard, "the interrupt handlers"}}};
 
 alignas(16) Gate idt[256];
 
@@ -71,7 +75,8 @@ alignas(16) Gate idt[256];
 constexpr std::array<std::uint8_t, 4> kOwnStack = {14, 8, 2, 18};
 
 void load(Tables& tables) noexcept {
-    for (std::size_t i = 0; i < 4; ++i) tables.task_state.ist[i] = reinterpret_cast<std::uint64_t>(tables.stacks[i].stack + kStackBytes);
+    for (std::size_t i = 0; i < kStacks; ++i)
+        tables.task_state.ist[i] = reinterpret_cast<std::uint64_t>(tables.stacks[i].stack + kStackBytes);
 
     const auto base = reinterpret_cast<std::uint64_t>(&tables.task_state);
     tables.gdt[1] = 0x00af9b000000ffff;
@@ -91,7 +96,7 @@ void load(Tables& tables) noexcept {
 
 void start_exceptions() noexcept {
     const auto stub = [](std::size_t vector) { return reinterpret_cast<std::uint64_t>(ringside_interrupt_stubs) + vector * 16; };
-    for (std::size_t vector = 0; vector < 256; ++vector) idt[vector] = make_gate(stub(vector), 0);
+    for (std::size_t vector = 0; vector < 256; ++vector) idt[vector] = make_gate(stub(vector), vector < kFirstDeviceVector ? 0 : kStacks);
     for (std::size_t i = 0; i < kOwnStack.size(); ++i) idt[kOwnStack[i]] = make_gate(stub(kOwnStack[i]), i + 1);
     load(first_tables);
 }
@@ -106,7 +111,7 @@ void start_exceptions_here(void* memory) noexcept {
     load(tables);
 }
 void* exception_guard(void* memory, std::size_t index) noexcept {
-    return index < kOwnStack.size() ? static_cast<Tables*>(memory)->stacks[index].guard : nullptr;
+    return index < kStacks ? static_cast<Tables*>(memory)->stacks[index].guard : nullptr;
 }
 
 } // namespace arch

@@ -66,9 +66,12 @@ const char* start_interrupts(const Hardware& hardware, MapRegisters map) noexcep
     return nullptr;
 }
 
+/// Chips and messages have eight bits for a processor, and mean everybody by 255.
+static bool is_addressable() noexcept { return local_apic().id() < 0xff; }
+
 bool route_line(const Line& line, std::uint32_t vector) noexcept {
     const Chip* chip = chip_of(line.gsi);
-    if (chip == nullptr) return false;
+    if (chip == nullptr || !is_addressable()) return false;
     chip->io_apic.route(line.gsi - chip->first_gsi, {.vector = static_cast<std::uint8_t>(vector),
                                                      .destination = static_cast<std::uint8_t>(local_apic().id()),
                                                      .level = line.trigger == Trigger::level,
@@ -82,6 +85,7 @@ void mask_line(std::uint32_t gsi) noexcept {
 }
 
 bool connect_message(std::uint32_t vector, std::uint32_t, std::uint32_t, Message& message) noexcept {
+    if (!is_addressable()) return false;
     // Fixed delivery, physical destination, edge (Intel SDM, 11.11). The message carries the vector: nothing is to be remembered.
     message = {std::uint64_t{0xfee00000} | std::uint64_t{local_apic().id() & 0xff} << 12, vector};
     return true;

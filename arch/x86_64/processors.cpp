@@ -58,7 +58,8 @@ const char* prepare_processors(const Hardware& hardware) noexcept {
 }
 
 const char* start_processor(const Hardware& hardware, const Processor& which, const ProcessorStart& start) noexcept {
-    if (which.id > 0xff && !local_apic().is_x2apic()) return "its APIC id is beyond what the local APIC can address";
+    // (255 would be everybody.)
+    if (which.id >= 0xff && !local_apic().is_x2apic()) return "its APIC id is beyond what the local APIC can address";
     fields = {read_cr0() & ~kCr0TaskSwitched, read_cr4(), read_cr3(), start.stack_top, start.entry, start.argument};
     // INIT, then the start-up message twice (Intel SDM, 9.4.4.1): the second one is ignored by a processor that runs already.
     const auto id = static_cast<std::uint32_t>(which.id);

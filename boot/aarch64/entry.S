@@ -180,7 +180,9 @@ ringside_to_el1:
     msr s3_4_c12_c9_5, x0
     isb
     msr s3_4_c12_c11_0, xzr             // ICH_HCR_EL2
-1:  mov x0, #SPSR_EL1H_MASKED
+1:  ldr x0, =SCTLR_RESERVED             // whatever EL1 was left with: translation and caches off, little-endian
+    msr sctlr_el1, x0
+    mov x0, #SPSR_EL1H_MASKED
     msr spsr_el2, x0
     msr elr_el2, x30
     eret

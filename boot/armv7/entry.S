@@ -49,6 +49,10 @@ start:
     cmp r2, r1
     bhi 2b
     ldr r0, =3f
+    mov r1, #0
+    dsb
+    mcr p15, 0, r1, c7, c5, 0           // ICIALLU: what was there before must not be executed
+    mcr p15, 0, r1, c7, c5, 6           // BPIALL
     dsb
     isb
     bx r0

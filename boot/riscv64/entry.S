@@ -67,10 +67,8 @@ start:
     csrs sstatus, t0
     fscsr zero
 
-    // The stack guard's value: time and cycles, and the words of the device tree, in which there is a seed of the host's. Its lowest byte is
+    // The stack guard's value: time, and the words of the device tree, in which there is a seed of the host's. Its lowest byte is
     // zero, so that a string that runs over cannot reproduce it. Drawn here because C++ functions check it on their return.
-    rdcycle t0
-    xor s2, s2, t0
     li s3, 0x9e3779b97f4a7c15
     beqz s1, 5f
     andi t0, s1, 7

@@ -80,7 +80,7 @@ extern "C" [[gnu::visibility("hidden")]] Status ringside_uefi_start(Handle handl
     const BootServices& services = *system->boot_services;
     const Link& link = ringside_uefi_link;
     Address place = link.address;
-    if (services.allocate_pages(Place::at, kLoaderData, pages(link.bytes), &place) != kSuccess)
+    if (services.allocate_pages(Place::at, kLoaderCode, pages(link.bytes), &place) != kSuccess)
         return refuse(*system, u"Ringside: the memory that this image is linked for is not free.\r\n");
     Address buffer_address = kHighest;
     if (services.allocate_pages(Place::below, kLoaderData, pages(kBufferBytes), &buffer_address) != kSuccess)

@@ -25,7 +25,7 @@ struct TextOutput {
 };
 
 enum class Place : std::uint32_t { anywhere = 0, below = 1, at = 2 };
-constexpr std::uint32_t kLoaderData = 2;
+constexpr std::uint32_t kLoaderCode = 1, kLoaderData = 2; // firmware may forbid to execute data
 
 struct BootServices {
     std::array<std::byte, 24> header;

@@ -34,6 +34,7 @@ Result<> BalloonDevice::start(Platform& platform, Transport& transport, const Op
     platform_ = &platform;
     transport_ = &transport;
     pages_ = 0;
+    target_ = 0;
     const Result<> running = run();
     if (!running) {
         device_.abort();
@@ -112,6 +113,7 @@ Result<> BalloonDevice::recover() noexcept {
     if (!running) {
         device_.abort();
         end();
+        needs_recovery_ = running.error() != Error::device_gone; // it may go better the next time
     }
     return running;
 }
@@ -152,7 +154,13 @@ unsigned BalloonDevice::poll() noexcept {
             platform_->log(LogLevel::error, "balloon: a queue is broken");
         }
     }
-    if (device_.take_config_change()) read_target();
+    if (device_.take_config_change()) {
+        if (device_.needs_reset() && !needs_recovery_ && !mutant(879)) {
+            needs_recovery_ = true;
+            platform_->log(LogLevel::error, "balloon: the device needs a reset");
+        }
+        read_target();
+    }
     return handled_;
 }
 

@@ -15,10 +15,16 @@ constexpr std::uint8_t kBridge = 0x01;
 void PciBus::look(PciPlatform& platform, const PciAddress& address, const PciListener& listener) noexcept {
     const PciFunction function{platform, address};
     const std::uint32_t identity = function.read(kIdentity, 4);
-    for (Known& known : std::span{known_}.first(known_count_)) {
-        if (known.address != address || known.identity != identity) continue;
-        known.seen = true;
-        return;
+    for (std::size_t i = 0; i < known_count_; ++i) {
+        if (known_[i].address != address) continue;
+        if (known_[i].identity == identity) {
+            known_[i].seen = true;
+            return;
+        }
+        // Another card where one was: that one has gone before this one came.
+        known_[i] = known_[--known_count_];
+        if (listener.removed != nullptr) listener.removed(listener.context, address);
+        break;
     }
     if (known_count_ == kMostFunctions && !mutant(211)) {
         overflow_ = true;

@@ -121,6 +121,7 @@ Result<> ConsoleDevice::recover() noexcept {
     if (!running) {
         device_.abort();
         end();
+        needs_recovery_ = running.error() != Error::device_gone; // it may go better the next time
     }
     return running;
 }
@@ -157,7 +158,12 @@ unsigned ConsoleDevice::poll() noexcept {
     }
     // A device that never stops talking: the rest is for the next call, others may run before.
     if (more) device_.event().mark(Device::kAllQueues);
-    if (device_.take_config_change()) read_size();
+    if (device_.take_config_change()) {
+        if (device_.needs_reset() && !mutant(878))
+            request_recovery("console: the device needs a reset");
+        else
+            read_size();
+    }
     if ((control_receive_.broken() && !mutant(512)) || (control_transmit_.broken() && !mutant(513)))
         request_recovery("console: the control queue is broken");
     for (const ConsolePort& port : ports())

@@ -225,7 +225,11 @@ bool ConsoleDevice::service_control() noexcept {
 void ConsoleDevice::catch_up() noexcept {
     // The two queues are read one after the other, and a host that opens and sends at once can fall between: who then answers what he
     // read would find the port closed. The device announced PORT_OPEN first, so with the input in hand its message is there.
-    if (multiport_ && service_control()) look_again(Device::queue_bit(kControlReceiveQueue));
+    if (!multiport_) return;
+    const unsigned before = handled_;
+    const bool more = service_control();
+    // What the messages brought about is for poll(), which sees to every port.
+    if (more || handled_ != before) look_again(Device::queue_bit(kControlReceiveQueue));
 }
 
 } // namespace virtio

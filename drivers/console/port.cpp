@@ -60,7 +60,7 @@ void ConsolePort::tell(ConsoleChange change) noexcept {
 
 Result<> ConsolePort::check() const noexcept {
     if (!present_ && !mutant(552)) return fail(Error::device_gone);
-    if (!host_open_ && !mutant(553)) return fail(Error::closed);
+    if ((!host_open_ || closing_) && !mutant(553)) return fail(Error::closed);
     return {};
 }
 
@@ -81,7 +81,11 @@ void ConsolePort::close() noexcept {
 
 void ConsolePort::set_host_open(bool open) noexcept {
     if (open == host_open_ && !mutant(556)) return;
-    if (!open) reclaim(); // what was delivered before counts as sent
+    if (!open) {
+        closing_ = true; // what was delivered before counts as sent, and nothing follows it: the next connection would get that
+        reclaim();
+        closing_ = false;
+    }
     host_open_ = open;
     if (!open) {
         begin_epoch();
@@ -244,7 +248,7 @@ void ConsolePort::discard_open_slot() noexcept {
 }
 
 void ConsolePort::lend_open_slot() noexcept {
-    if (open_slot_ == kNoSlot || fill_ == 0) return;
+    if (open_slot_ == kNoSlot || fill_ == 0 || closing_) return;
     Slot& slot = transmit_slots_[open_slot_];
     const Segment segment = transmit_memory_.segment(std::size_t{open_slot_} * kTransmitBytes, fill_);
     slot.epoch = host_epoch_;
@@ -280,7 +284,7 @@ void ConsolePort::reclaim() noexcept {
     if (transmit_.poll(transmit_.size()) == 0) return;
     transmit_armed_ = false;
     stuck_since_ = 0;
-    if (large_stalled_) submit_large();
+    if (large_stalled_) continue_large();
     // Bytes that waited behind the buffers in flight go now, whole or not.
     if (large_ == nullptr) lend_open_slot();
     if (room_wanted_ || !had_room) {
@@ -401,6 +405,7 @@ Result<> ConsolePort::begin(ConsoleWrite& write, std::span<const std::byte> from
     write.next = from.data();
     write.rest = from.size();
     write.sent = 0;
+    write.epoch = host_epoch_;
     write.error = Error::none;
     write.complete = &ConsolePort::large_transmitted;
     large_ = &write;
@@ -461,7 +466,7 @@ void ConsolePort::large_transmitted(Request& request) noexcept {
     write.part_count = 0;
     if (write.error != Error::none && !mutant(584)) return port.end_large(write.error);
     ++port.owner_->handled_;
-    if (!port.host_open() && !mutant(585)) { // used, but perhaps only to be thrown away
+    if ((!port.host_open() || write.epoch != port.host_epoch_) && !mutant(585)) { // used, but perhaps only to be thrown away
         port.counters_.dropped += bytes;
         return port.end_large(port.present_ ? Error::closed : Error::device_gone);
     }
@@ -471,7 +476,13 @@ void ConsolePort::large_transmitted(Request& request) noexcept {
     port.counters_.sent += bytes;
     port.transmit_.count_bytes(bytes);
     if (write.rest == 0) return port.end_large(Error::none);
-    port.submit_large();
+    port.continue_large();
+}
+
+void ConsolePort::continue_large() noexcept {
+    // The rest is not for the next connection.
+    if (closing_ || !host_open_ || large_->epoch != host_epoch_) return end_large(present_ ? Error::closed : Error::device_gone);
+    submit_large();
 }
 
 Result<std::size_t> ConsolePort::write_large(std::span<const std::byte> from) noexcept {

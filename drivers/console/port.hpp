@@ -23,7 +23,8 @@ namespace virtio {
 class ConsoleDevice;
 class ConsolePort;
 
-/// What happened to a port; told to the observer from poll(), and from a write that finds finished buffers.
+/// What happened to a port; told to the observer from poll(), from a write that finds finished buffers, and from a read that finds input and
+/// with it the messages that went before.
 enum class ConsoleChange : std::uint8_t { added, removed, named, became_console, host_opened, host_closed, readable, room, resized };
 
 /// Somebody who follows all ports of a device. Both functions run in task context and must not destroy the device.
@@ -59,6 +60,7 @@ struct ConsoleWrite : Request {
     const std::byte* next = nullptr;
     std::size_t rest = 0;
     std::size_t sent = 0;
+    std::uint32_t epoch = 0; // the connection that it is for
     std::array<DmaMapping, kParts> parts{};
     unsigned part_count = 0;
 };
@@ -162,6 +164,7 @@ private:
     [[nodiscard]] bool arm_transmit() noexcept;
     [[nodiscard]] Result<> check() const noexcept;
     void submit_large() noexcept;
+    void continue_large() noexcept;
     void end_large(Error error) noexcept;
     [[nodiscard]] Result<std::size_t> write_large(std::span<const std::byte> from) noexcept;
     void wait(std::uint64_t deadline_ns) noexcept;
@@ -192,6 +195,7 @@ private:
     bool present_ = false;
     bool console_ = false;
     bool host_open_ = false;
+    bool closing_ = false; // the host's side is closing just now
     bool guest_open_ = false;
     bool receive_armed_ = false;
     bool transmit_armed_ = false;

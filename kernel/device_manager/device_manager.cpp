@@ -24,6 +24,8 @@
 #include "kernel/log/log.hpp"
 #include "kernel/memory/address_space.hpp"
 #include "kernel/power/power.hpp"
+#include "kernel/processor/processor.hpp"
+#include "kernel/task/mutex.hpp"
 #include "kernel/task/task.hpp"
 #include "kernel/time/clock.hpp"
 
@@ -103,11 +105,17 @@ public:
 
     void look_for_devices() {
         arriving_ = true;
-        for (const PciHost& range : device_platform().config().ranges())
-            static_cast<void>(bus_.scan(device_platform(), {range.segment, range.first_bus, range.last_bus}, listener_));
+        // Once more where something has gone: the other functions of that card have been forgotten with it.
+        removed_ = true;
+        for (unsigned scan = 0; removed_ && scan < kMostScans; ++scan) {
+            removed_ = false;
+            for (const PciHost& range : device_platform().config().ranges())
+                static_cast<void>(bus_.scan(device_platform(), {range.segment, range.first_bus, range.last_bus}, listener_));
+        }
         start_all();
     }
 
+    void look_at_slots() { hot_plug.look(device_platform(), space_); }
     void watch_slots() { hot_plug.start(device_platform(), space_); }
     HotPlug hot_plug;
 
@@ -123,6 +131,7 @@ private:
     }
 
     static void on_removal(void* context, const virtio::PciAddress& address) noexcept {
+        static_cast<DeviceManager*>(context)->removed_ = true;
         static_cast<DeviceManager*>(context)->let_go_of({address.segment, address.bus, address.device, 0}, Leaving::gone);
     }
 
@@ -241,6 +250,7 @@ private:
                             : line == nullptr || transport == nullptr ? virtio::fail(virtio::Error::out_of_memory)
                                                                       : open(*transport, *line, slot, base, where);
         if (!opened) {
+            if (line != nullptr && line->connected) device_platform().disconnect_slot(line->target()); // it answered, and then it did not
             delete line;
             delete transport;
             if (opened.error() == virtio::Error::no_device) return; // an empty slot
@@ -283,6 +293,8 @@ private:
     PciSpace space_;
     TransportChoice choice_ = TransportChoice::best;
     virtio::PciListener listener_{.added = &DeviceManager::on_function, .removed = &DeviceManager::on_removal, .context = this};
+    static constexpr unsigned kMostScans = 4;
+    bool removed_ = false;
     bool arriving_ = false; // functions that are found now were not there at the start
 };
 
@@ -292,6 +304,7 @@ constinit DeviceManager manager;
 
 void start_devices() {
     manager.find();
+    if (processor_count() > 1 && command_line_value("disks")) manager.look_at_slots();
     manager.start_all();
     manager.watch_slots();
     // The host's power button ends the machine cleanly whatever the program does.
@@ -308,7 +321,10 @@ void start_devices() {
 }
 
 void stop_devices() {
+    // Whoever comes second waits until the first has written everything.
+    static constinit Mutex ending;
     static bool stopped = false;
+    const MutexLock lock(ending);
     if (stopped) return;
     stopped = true;
     manager.hot_plug.stop();

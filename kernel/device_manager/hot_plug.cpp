@@ -24,8 +24,16 @@ void HotPlug::consider(const virtio::PciFunction& bridge) {
     if (slots_[slot_count_].open(bridge)) ++slot_count_;
 }
 
+void HotPlug::look(KernelPlatform& platform, PciSpace& space) {
+    if (platform_ != nullptr || (slot_count_ == 0 && !AcpiSlots::possible())) return;
+    platform_ = &platform;
+    space_ = &space;
+    something_ = find();
+}
+
 void HotPlug::start(KernelPlatform& platform, PciSpace& space) {
-    if (slot_count_ == 0 && !AcpiSlots::possible()) return;
+    if (platform_ != nullptr ? !something_ : slot_count_ == 0 && !AcpiSlots::possible()) return;
+    looks_first_ = platform_ == nullptr;
     platform_ = &platform;
     space_ = &space;
     const auto task = spawn("hot-plug", [](void* hot_plug) { static_cast<HotPlug*>(hot_plug)->run(); }, this);
@@ -66,7 +74,7 @@ void HotPlug::listen() {
 }
 
 void HotPlug::run() {
-    if (!find()) return;
+    if (looks_first_ && !find()) return;
     // The task sleeps on one word. What that does not tell of is looked at now and then.
     std::atomic<std::uint32_t>& word = slot_count_ == 0 && acpi_event_ != nullptr ? *acpi_event_ : slot_event_;
     const bool looks = silent_ != 0 || (has_acpi_ && &word != acpi_event_);
@@ -90,7 +98,10 @@ bool HotPlug::service(virtio::PciSlot& slot) {
     virtio::Result<> done;
     switch (slot.look()) {
     case virtio::PciSlot::Event::none: return false;
-    case virtio::PciSlot::Event::gone: let_go_of(card, Leaving::gone); return false;
+    case virtio::PciSlot::Event::gone:
+        let_go_of(card, Leaving::gone);
+        slot_event_.store(1, std::memory_order_relaxed); // another one may be there already: one more look
+        return false;
     case virtio::PciSlot::Event::leaving:
         let_go_of(card, Leaving::asked);
         done = slot.power_off();

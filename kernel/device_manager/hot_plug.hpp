@@ -25,8 +25,10 @@ public:
 
     /// A bridge of the first scan.
     void consider(const virtio::PciFunction& bridge);
-    /// Starts the task. That first finds out who serves which bus, and has `space` take stock of the hosts on which something may come: the
-    /// program does not wait for it.
+    /// Finds out who serves which bus, and has `space` take stock of the hosts on which something may come. Functions do not answer meanwhile:
+    /// before the drivers start where other processors will use devices.
+    void look(KernelPlatform& platform, PciSpace& space);
+    /// Starts the task. It looks first, if nobody has: the program does not wait for it.
     void start(KernelPlatform& platform, PciSpace& space);
     /// Before the machine goes: returns when nothing is under way; nothing comes or goes from here on.
     void stop() { mutex_.lock(); }
@@ -44,6 +46,8 @@ private:
     PciSpace* space_ = nullptr;
     AcpiSlots acpi_;
     bool has_acpi_ = false;
+    bool something_ = false; // can come or go
+    bool looks_first_ = true;
     std::array<virtio::PciSlot, kMostSlots> slots_{};
     std::size_t slot_count_ = 0;
     std::array<virtio::PciInterrupts, kMostSlots> interrupts_{}; // of the slots' ports

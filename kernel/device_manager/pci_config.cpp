@@ -17,7 +17,6 @@ constexpr bool valid(std::uint16_t offset, unsigned width, std::uint16_t size) n
 } // namespace
 
 void PciConfig::find() {
-    last_bus_ = 0;
     ranges_ = pci_hosts();
     if (ranges_.size() > kMostRanges) ranges_ = ranges_.first(kMostRanges);
     memory_mapped_ = !ranges_.empty();
@@ -26,28 +25,20 @@ void PciConfig::find() {
 }
 
 std::uintptr_t PciConfig::place(const virtio::PciAddress& address) noexcept {
-    if (last_bus_ == 0 || address.bus != last_.bus || address.segment != last_.segment) [[unlikely]] {
-        last_bus_ = bus_place(address);
-        last_ = address;
-        if (last_bus_ == 0) return 0;
-    }
-    return last_bus_ + (std::uintptr_t{address.device} << 15) + (std::uintptr_t{address.function} << 12);
-}
-
-/// Where the bus's megabyte is, mapped; 0: nowhere.
-std::uintptr_t PciConfig::bus_place(const virtio::PciAddress& address) noexcept {
     for (std::size_t i = 0; i < ranges_.size(); ++i) {
         const PciHost& range = ranges_[i];
         if (address.segment != range.segment || address.bus < range.first_bus || address.bus > range.last_bus) continue;
         // The base belongs to bus 0, even if the range begins later (PCI firmware specification, 4.1.2).
         const std::uint64_t bus = range.config + address.bus * kBusBytes;
-        std::uintptr_t& mapped = mapped_[i][address.bus];
+        std::atomic<std::uintptr_t>& place = mapped_[i][address.bus];
+        std::uintptr_t mapped = place.load(std::memory_order_acquire);
         if (mapped == 0) { // a megabyte each: only those that are looked at
             const auto made = map_device(bus, kBusBytes);
             if (!made) return 0;
             mapped = reinterpret_cast<std::uintptr_t>(*made);
+            place.store(mapped, std::memory_order_release);
         }
-        return mapped;
+        return mapped + (std::uintptr_t{address.device} << 15) + (std::uintptr_t{address.function} << 12);
     }
     return 0;
 }
@@ -65,6 +56,7 @@ std::uint32_t PciConfig::read(const virtio::PciAddress& address, std::uint16_t o
     }
     if (!valid(offset, width, 256) || address.segment != 0) return nothing;
     const auto data = static_cast<std::uint16_t>(kDataPort + (offset & 3));
+    const SpinGuard held(ports_);
     arch::port_write32(kAddressPort, 0x8000'0000u | std::uint32_t{address.bus} << 16 | std::uint32_t{address.device} << 11 |
                                          std::uint32_t{address.function} << 8 | (offset & 0xfcu));
     switch (width) {
@@ -86,6 +78,7 @@ void PciConfig::write(const virtio::PciAddress& address, std::uint16_t offset, u
     }
     if (!valid(offset, width, 256) || address.segment != 0) return;
     const auto data = static_cast<std::uint16_t>(kDataPort + (offset & 3));
+    const SpinGuard held(ports_);
     arch::port_write32(kAddressPort, 0x8000'0000u | std::uint32_t{address.bus} << 16 | std::uint32_t{address.device} << 11 |
                                          std::uint32_t{address.function} << 8 | (offset & 0xfcu));
     switch (width) {

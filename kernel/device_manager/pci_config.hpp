@@ -1,5 +1,5 @@
 // PCI configuration space as the machine has it: memory (ECAM, as the firmware says), else the ports 0xCF8/0xCFC of PCs, which
-// reach segment 0 and 256 bytes of each function. Owned by the platform. Task context.
+// reach segment 0 and 256 bytes of each function. Owned by the platform. Task context, any processor.
 //
 //     kernel::PciConfig config;
 //     config.find();
@@ -7,10 +7,12 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <span>
 
 #include "kernel/firmware/hardware.hpp"
+#include "kernel/processor/spin_lock.hpp"
 #include "libvirtio/pci.hpp"
 
 namespace kernel {
@@ -33,12 +35,11 @@ private:
     static constexpr std::size_t kMostRanges = 4;
     /// The function's 4 KiB in memory; 0 if it cannot be reached that way.
     [[nodiscard]] std::uintptr_t place(const virtio::PciAddress& address) noexcept;
-    [[nodiscard]] std::uintptr_t bus_place(const virtio::PciAddress& address) noexcept;
 
     std::span<const PciHost> ranges_;
-    std::array<std::array<std::uintptr_t, 256>, kMostRanges> mapped_{}; // where each bus is, 0: not yet looked at
-    virtio::PciAddress last_;                                           // whose bus is at last_bus_
-    std::uintptr_t last_bus_ = 0;
+    // Where each bus is, 0: not yet looked at. (Two processors that look at the same time map it twice.)
+    std::array<std::array<std::atomic<std::uintptr_t>, 256>, kMostRanges> mapped_{};
+    SpinLock ports_; // address and data are two accesses, and processors have devices of their own
     bool memory_mapped_ = false;
 };
 

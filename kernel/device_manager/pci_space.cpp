@@ -1,9 +1,11 @@
 #include "kernel/device_manager/pci_space.hpp"
 
+#include <array>
 #include <new>
 #include <span>
 
 #include "kernel/device_manager/platform.hpp"
+#include "kernel/interrupt/interrupts.hpp"
 #include "kernel/log/log.hpp"
 
 namespace kernel {
@@ -19,8 +21,23 @@ const char* name_of(std::uint8_t what) noexcept {
     }
 }
 
-void on_failure(void*, const virtio::PciFunction& function, std::uint8_t what, virtio::Error error) noexcept {
-    const virtio::PciAddress& at = function.address();
+/// Those that found no place, kept until they can be told.
+struct Failures {
+    struct One {
+        virtio::PciAddress address;
+        std::uint8_t what = 0;
+        virtio::Error error = virtio::Error::none;
+    };
+    std::array<One, 32> items{};
+    std::size_t count = 0;
+};
+
+void on_failure(void* context, const virtio::PciFunction& function, std::uint8_t what, virtio::Error error) noexcept {
+    auto& failures = *static_cast<Failures*>(context);
+    if (failures.count < failures.items.size()) failures.items[failures.count++] = {function.address(), what, error};
+}
+
+void tell(const virtio::PciAddress& at, std::uint8_t what, virtio::Error error) {
     const bool bar = what < virtio::PciResources::kMemoryWindow;
     const char digit[2] = {bar ? static_cast<char>('0' + what) : '\0', '\0'};
     log(LogLevel::warning, "pci %02x:%02x.%u: no place for %s%s: %s", at.bus, at.device, static_cast<unsigned>(at.function), name_of(what),
@@ -61,7 +78,16 @@ void PciSpace::take_stock(KernelPlatform& platform, const PciHost& host, const v
             return;
         }
         place = {&host, resources};
-        const auto count = resources->assign(platform, {host.segment, host.first_bus, host.last_bus}, windows, {.failed = on_failure});
+        Failures failures;
+        virtio::PciResources::Count count;
+        {
+            // While sizes are measured functions do not answer: a handler that asked one for the reason of its interrupt would be called again
+            // for ever.
+            const InterruptGuard off;
+            count = resources->assign(platform, {host.segment, host.first_bus, host.last_bus}, windows,
+                                      {.failed = on_failure, .context = &failures});
+        }
+        for (const Failures::One& one : std::span(failures.items).first(failures.count)) tell(one.address, one.what, one.error);
         log(LogLevel::debug, "pci: %u addresses assigned, %u kept, %u buses behind bridges", count.assigned, count.kept, count.buses);
         return;
     }

@@ -112,6 +112,7 @@ HotPlugBuses find_hot_plug_buses(Bytes dsdt) noexcept {
 }
 
 std::optional<HostBridgeWindows> find_host_bridge_windows(Bytes dsdt) noexcept {
+    std::size_t budget = std::size_t{4} << 20; // bytes of lists, which may overlap
     for (std::size_t at = kHeaderBytes; at + 12 < dsdt.size(); ++at) {
         if (byte_at(dsdt, at) != kName || !wire_starts_with(dsdt, at + 1, "_CRS") || byte_at(dsdt, at + 5) != kBuffer) continue;
         std::size_t next = at + 6;
@@ -119,6 +120,8 @@ std::optional<HostBridgeWindows> find_host_bridge_windows(Bytes dsdt) noexcept {
         const auto size = end ? take_integer(dsdt, next) : std::nullopt;
         if (!size || next > *end || *size > *end - next) continue;
         const Bytes list = dsdt.subspan(next, static_cast<std::size_t>(*size));
+        if (list.size() > budget) return std::nullopt;
+        budget -= list.size();
         HostBridgeWindows windows;
         bool has_buses = false;
         for (std::size_t i = 0; i < list.size();) {

@@ -146,8 +146,9 @@ bool mentions_mmio_devices(Bytes table) noexcept { return next_hardware_id(table
 
 MmioDevices find_mmio_devices(Bytes table, std::span<MmioDevice> into) noexcept {
     MmioDevices result;
+    constexpr std::size_t kMostUseless = 64; // then the table makes no sense
     std::size_t at = kHeaderBytes;
-    while ((at = next_hardware_id(table, at)) < table.size()) {
+    while (result.unusable + result.left_out < kMostUseless && (at = next_hardware_id(table, at)) < table.size()) {
         const std::size_t text = at;
         at += kHardwareId.size();
         // Only as a device's hardware id: the text may also stand in a list of compatible ones or anywhere else.

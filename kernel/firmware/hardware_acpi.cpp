@@ -36,7 +36,10 @@ void add_io_apic(std::uint64_t address, std::uint32_t first) noexcept {
     found.chips[found.chip_count++] = chip;
 }
 
+/// Some firmware lists a processor twice, by its short and by its long id: it must not be started again.
 void add_processor(std::uint32_t apic_id) noexcept {
+    for (const arch::Processor& known : std::span(found.processors).first(found.processor_count))
+        if (known.id == apic_id) return;
     if (found.processor_count < found.processors.size()) found.processors[found.processor_count++].id = apic_id;
 }
 
@@ -126,7 +129,8 @@ void find_hardware() {
             found.timer.pm_timer_port = static_cast<std::uint16_t>(fadt.pm_timer.address);
         if (const auto dsdt = acpi::map_table(fadt.dsdt, "DSDT")) find_mmio_devices(*dsdt, "DSDT");
     }
-    for (std::size_t i = 0;; ++i) {
+    constexpr std::size_t kMostTables = 32;
+    for (std::size_t i = 0; i < kMostTables; ++i) {
         const auto table = acpi::find_table("SSDT", i);
         if (!table) break;
         find_mmio_devices(*table, "SSDT");

@@ -7,13 +7,14 @@
 namespace kernel {
 namespace {
 
-constexpr unsigned kBusShift = 20;    // configuration space for each bus: 1 MiB
-constexpr unsigned kDeviceShift = 11; // of the device number in an address of PCI
+constexpr unsigned kBusShift = 20;        // configuration space for each bus: 1 MiB
+constexpr unsigned kDeviceShift = 11;     // of the device number in an address of PCI
+constexpr std::size_t kMostEntries = 256; // of a list, whatever they say
 constexpr std::uint32_t kDevices = 32, kPins = 4;
 constexpr std::uint64_t kLeastMmioBytes = 0x100; // where the device's own configuration begins
 
 void read_windows(const TreeNode& node, PciHost& host, TreeMachine& into) noexcept {
-    for (std::size_t i = 0;; ++i) {
+    for (std::size_t i = 0; i < kMostEntries; ++i) {
         const auto range = node.pci_range(i);
         if (!range) return;
         if (range->space == TreePciRange::Space::configuration) continue;
@@ -52,7 +53,7 @@ void read_interrupts(const TreeNode& node, PciHost& host) noexcept {
 
 void read_messages(const TreeNode& node, PciHost& host, TreeMachine& into) noexcept {
     // Requester id base, controller, id base, how many (pci-msi.txt).
-    for (std::size_t i = 0; host.msi_count < host.msi.size(); ++i) {
+    for (std::size_t i = 0; i < kMostEntries && host.msi_count < host.msi.size(); ++i) {
         const auto begin = node.cell("msi-map", 4 * i), target = node.cell("msi-map", 4 * i + 2), count = node.cell("msi-map", 4 * i + 3);
         if (!begin || !target || !count) return;
         if (*count != 0 && !node.msi(*begin)) {

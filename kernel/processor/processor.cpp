@@ -58,7 +58,9 @@ virtio::Result<void*> guarded_pages(std::size_t bytes, const char* owner) {
     return static_cast<std::byte*>(*memory) + kPageSize;
 }
 
-/// The memory of one that does not come is kept: it may still come, late.
+constexpr const char* kLate = "it did not come in time, and no other is started: it may still come and take what the next one would find";
+
+/// The memory of one that does not come is kept.
 const char* start_one(const arch::Processor& which, unsigned index) {
     auto* secondary = new (std::nothrow) Secondary;
     const auto stack = guarded_pages(kBootStackBytes, "another processor's boot stack");
@@ -76,7 +78,7 @@ const char* start_one(const arch::Processor& which, unsigned index) {
     all[index] = &secondary->processor;
     const arch::ProcessorStart start{static_cast<std::byte*>(*stack) + kBootStackBytes, begin, secondary};
     if (const char* why = arch::start_processor(hardware(), which, start)) return why;
-    return wait_for(secondary->come, now_ns() + kPatienceNs) ? nullptr : "it did not come within a second";
+    return wait_for(secondary->come, now_ns() + kPatienceNs) ? nullptr : kLate;
 }
 
 void* start_page() noexcept { return reinterpret_cast<void*>(static_cast<std::uintptr_t>(hardware().start_page)); }
@@ -119,10 +121,12 @@ void start_processors() {
     for (const arch::Processor& which : std::span(hardware().processors).first(hardware().processor_count)) {
         if (which.id == boot.id || processor_count() >= most) continue;
         const unsigned index = processor_count();
-        if (const char* why = start_one(which, index))
-            log(LogLevel::warning, "processor %llu: %s", static_cast<unsigned long long>(which.id), why);
-        else
+        const char* const why = start_one(which, index);
+        if (why == nullptr)
             count.store(index + 1, std::memory_order_release);
+        else
+            log(LogLevel::warning, "processor %llu: %s", static_cast<unsigned long long>(which.id), why);
+        if (why == kLate) return; // and the page that it begins in stays as it is
     }
     if (void* page = start_page()) static_cast<void>(protect(page, 1, Protection::none));
 }

@@ -66,8 +66,9 @@ Result<PciCapabilities> find_pci_capabilities(const PciFunction& function, PciRe
         structure.bar = static_cast<std::uint8_t>(field(offsetof(pci_abi::Capability, bar), 1));
         structure.offset = field(offsetof(pci_abi::Capability, offset), 4);
         structure.length = field(offsetof(pci_abi::Capability, length), 4);
-        const auto take = [&](PciStructure& slot, std::uint32_t least) {
+        const auto take = [&](PciStructure& slot, std::uint32_t least, std::uint32_t alignment) {
             if ((!slot || mutant(190)) && (structure.length >= least || mutant(191)) &&
+                (structure.offset % alignment == 0 || mutant(877)) && // VIRTIO 1.4, 4.1.4
                 bars.holds(structure.bar, structure.offset, structure.length)) {
                 slot = structure;
                 return true;
@@ -75,13 +76,13 @@ Result<PciCapabilities> find_pci_capabilities(const PciFunction& function, PciRe
             return false;
         };
         switch (type) {
-        case pci_abi::kCommon: take(found.common, pci_abi::kCommonLeast); break;
+        case pci_abi::kCommon: take(found.common, pci_abi::kCommonLeast, 4); break;
         case pci_abi::kNotify:
-            if ((size >= kNotifyHeader || mutant(192)) && (at <= 0x100 - kNotifyHeader || mutant(193)) && take(found.notify, 2))
+            if ((size >= kNotifyHeader || mutant(192)) && (at <= 0x100 - kNotifyHeader || mutant(193)) && take(found.notify, 2, 2))
                 found.notify_multiplier = field(kHeader, 4);
             break;
-        case pci_abi::kIsr: take(found.isr, 1); break;
-        case pci_abi::kDevice: take(found.device, 1); break;
+        case pci_abi::kIsr: take(found.isr, 1, 1); break;
+        case pci_abi::kDevice: take(found.device, 1, 4); break;
         case pci_abi::kPci: // its own BAR, offset and length are written before each access
             if (found.window == 0 && (size >= kWindowHeader || mutant(813)) && (at <= 0x100 - kWindowHeader || mutant(814)))
                 found.window = at;

@@ -46,7 +46,7 @@ TEXT_PLANTS = [
     ("acpi", "kernel/firmware/acpi_tables.cpp", "madt.override_count >= madt.overrides.size()", "false"),
     ("acpi", "kernel/firmware/acpi_hot_plug.cpp", "|| found.count == found.buses.size()", ""),
     ("mp_table", "kernel/firmware/mp_table.cpp", "if (found.interrupt_count >= found.interrupts.size()) break;", ""),
-    ("boot_info", "boot/x86_64/memory_map.hpp", "if (size == 0 || base + size < base) return;", ""),
+    ("boot_info", "boot/x86_64/memory_map.hpp", "if (size == 0 || base + size < base || base + size > ~std::uint64_t{0xfff}) return;", ""),
     ("command_line", "kernel/firmware/command_line.cpp", "if (length == out.size()) return std::nullopt;", ""),
 ]
 # Machines whose device trees the fuzzer starts from.

@@ -351,6 +351,23 @@ TEST_CASE("B1, B2, B7: a broken queue; recovery ends what was in flight, keeps t
     }
 }
 
+TEST_CASE("balloon: B40: DEVICE_NEEDS_RESET is noticed and healed; another life's target is news") {
+    Host host;
+    REQUIRE(host.start());
+    CHECK(host.balloon.inflate(host.range(1, 50)).has_value());
+    host.settle();
+    host.device.needs_reset();
+    host.settle();
+    REQUIRE(host.balloon.needs_recovery());
+    CHECK(host.balloon.recover().has_value());
+    host.settle();
+    CHECK_FALSE(host.balloon.needs_recovery());
+    CHECK(host.balloon.pages() == 50);
+    CHECK(host.balloon.deflate(host.range(1, 50)).has_value());
+    host.settle();
+    host.finish();
+}
+
 TEST_CASE("B37, trap 20: a reset with requests in flight; one that is never confirmed keeps pages and memory") {
     for (const bool confirmed : {true, false}) {
         Host host;

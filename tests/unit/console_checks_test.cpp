@@ -308,6 +308,75 @@ TEST_CASE("console: large writes: memory that maps badly, a queue that is broken
     }
 }
 
+TEST_CASE("console: what waited when the host closed does not go to whoever opens next, in the same breath") {
+    SerialHost host;
+    host.plugged_at_start = {{1, {"data", false}}};
+    REQUIRE(host.start());
+    ConsolePort* port = host.console.find("data");
+    REQUIRE(port != nullptr);
+    for (const bool by_reading : {false, true}) {
+        CAPTURE(by_reading);
+        host.take_output = false;
+        CHECK(port->put(bytes("on its way")).value() == 10);
+        CHECK(port->put(bytes("behind it")).value() == 9);
+        host.take_output = true;
+        host.close(1); // the first one comes back used
+        host.open(1);
+        std::array<std::byte, 8> buffer;
+        if (by_reading) { // whoever reads gets to know of it before poll() does
+            CHECK(port->open());
+            host.console.poll();
+            host.ports[1].received.clear();
+            CHECK(port->take(buffer) == 0);
+        }
+        host.settle();
+        CHECK(host.ports[1].received.empty());
+        CHECK(port->counters().dropped >= 9);
+        CHECK(port->write(bytes("for the new one"), 0).value() == 15);
+        CHECK(host.ports[1].received == "for the new one");
+        host.ports[1].received.clear();
+    }
+    {
+        const std::string text(3u << 20, 'x');
+        host.take_output = false;
+        ConsoleWrite write;
+        REQUIRE(port->begin(write, bytes(text)));
+        const auto chain = host.device.take(SerialHost::receive_queue(1) + 1);
+        REQUIRE(chain);
+        host.control(1, kOpen, 0);
+        host.control(1, kOpen, 1);
+        host.device.use(SerialHost::receive_queue(1) + 1, *chain, 0);
+        host.take_output = true;
+        host.settle();
+        CHECK(write.finished());
+        CHECK(write.sent < text.size());
+        CHECK(host.ports[1].received.empty());
+        CHECK(port->host_open());
+    }
+    CHECK(host.console.stop());
+    CHECK(host.device.violations.empty());
+}
+
+TEST_CASE("console: B40: DEVICE_NEEDS_RESET is noticed and healed, and a recovery that fails is asked for again") {
+    SerialHost host;
+    host.plugged_at_start = {{1, {"data", false}}};
+    REQUIRE(host.start());
+    host.device.needs_reset();
+    host.settle();
+    REQUIRE(host.console.needs_recovery());
+    host.platform.allocations_until_failure = 1; // no memory now
+    CHECK_FALSE(host.console.recover());
+    CHECK(host.console.needs_recovery());
+    host.platform.allocations_until_failure = -1;
+    CHECK(host.console.recover());
+    host.settle();
+    CHECK_FALSE(host.console.needs_recovery());
+    ConsolePort* port = host.console.find("data");
+    REQUIRE(port != nullptr);
+    CHECK(port->write(bytes("well"), 0).value() == 4);
+    CHECK(host.console.stop());
+}
+
 TEST_CASE("console: a large write that could not begin is not continued on the next connection") {
     SerialHost host;
     host.plugged_at_start = {{1, {"data", false}}};

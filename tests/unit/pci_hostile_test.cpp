@@ -87,6 +87,22 @@ TEST_CASE("bus scan: more functions than there is room for are an error, and a l
     CHECK(bus.function_count() == PciBus::kMostFunctions);
 }
 
+TEST_CASE("bus scan: what replaced a card is heard of after that one's end, and stays") {
+    FakePci pci;
+    pci.functions[{0, 0, 3, 0}].identity(0x1042);
+    PciBus bus;
+    std::vector<int> heard;
+    const PciListener listener{[](void* seen, const PciFunction&) noexcept { static_cast<std::vector<int>*>(seen)->push_back(1); },
+                               [](void* seen, const PciAddress&) noexcept { static_cast<std::vector<int>*>(seen)->push_back(-1); }, &heard};
+    REQUIRE(bus.scan(pci, {}, listener));
+    pci.functions[{0, 0, 3, 0}].identity(0x1041);
+    REQUIRE(bus.scan(pci, {}, listener));
+    CHECK(heard == std::vector<int>{1, -1, 1});
+    REQUIRE(bus.scan(pci, {}, listener));
+    CHECK(heard.size() == 3);
+    CHECK(bus.function_count() == 1);
+}
+
 TEST_CASE("BARs: sizes and places that cannot be (B31)") {
     FakePci pci;
     Function& function = pci.functions[{}];
@@ -173,6 +189,30 @@ TEST_CASE("capabilities: no list, lists inside the header, capabilities over the
     CHECK(*virtio_type(at) == 2);
     function.put<std::uint16_t>(0, 0x8086);
     CHECK(why(virtio_type(at)) == Error::no_device);
+}
+
+TEST_CASE("capabilities: structures at addresses that registers cannot have (VIRTIO 1.4, 4.1.4)") {
+    FakePci pci;
+    Function& function = pci.functions[{}];
+    for (const std::uint8_t type : {std::uint8_t{1}, std::uint8_t{2}, std::uint8_t{3}, std::uint8_t{4}})
+        for (const std::uint32_t by : {1u, 2u, 4u}) {
+            CAPTURE(int{type});
+            CAPTURE(by);
+            function = good_function();
+            for (unsigned i = 0x40; i < 0xf0; i += 4)
+                if (function.space[i] == 9 && function.space[i + 3] == type) {
+                    function.put<std::uint32_t>(i + 8, function.get(i + 8, 4) + by);
+                    function.put<std::uint32_t>(i + 12, 0x100);
+                }
+            const bool possible = type == 3 || by == 4 || (type == 2 && by == 2);
+            const auto found = find_pci_capabilities(PciFunction{pci, {}});
+            if (type == 4) {
+                REQUIRE(found);
+                CHECK(static_cast<bool>(found->device) == (possible && found->device.offset % 4 == 0 && found->device.length != 0));
+            } else {
+                CHECK(found.has_value() == possible);
+            }
+        }
 }
 
 TEST_CASE("capabilities: structures of which one byte is outside") {
