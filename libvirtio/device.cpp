@@ -138,8 +138,8 @@ void Device::connect_interrupts(std::uint16_t queues) noexcept {
     const bool expected = granted || granted.error() != Error::unsupported_request; // else this bus has none
     messages_ = 0;
     mode_ = InterruptMode::polled;
+    interrupt_status_ = transport_->interrupt_status();
     if (transport_->connect_line(target)) {
-        interrupt_status_ = transport_->interrupt_status();
         mode_ = InterruptMode::line;
         if (expected) platform_->log(LogLevel::info, "no message interrupts: the line is used");
     } else {

@@ -18,7 +18,8 @@ void Device::on_interrupt(std::uint16_t vector) noexcept {
         }
     }
     std::uint32_t why = InterruptStatus::kQueue | InterruptStatus::kConfig;
-    if (mode_ == InterruptMode::line) {
+    // A polled device's line may be connected all the same, and says the same for ever if nobody acknowledges.
+    if (mode_ == InterruptMode::line || mode_ == InterruptMode::polled) {
         why = interrupt_status_.acknowledge();
     } else if (mode_ == InterruptMode::two_messages || mode_ == InterruptMode::message_per_queue) {
         if (vector != 0)

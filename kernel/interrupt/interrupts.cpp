@@ -1,5 +1,6 @@
 #include "kernel/interrupt/interrupts.hpp"
 
+#include <array>
 #include <cstring>
 
 #include <machine/cpu.hpp>
@@ -22,7 +23,10 @@ using arch::kLastVector;
 using interrupt::Slot;
 using interrupt::slots;
 
-SpinLock controllers; // and the table of vectors, for writers
+SpinLock controllers; // and the tables of vectors and lines, for writers
+
+// Firmware may give a device the line of the power button or of another thing of the kernel's: that keeps it.
+std::array<std::uint8_t, 1024> vector_of_line{}; // 0: nobody's
 
 std::uintptr_t map_registers(std::uint64_t physical, std::uint64_t size) {
     const auto mapped = map_device(physical, size);
@@ -68,13 +72,18 @@ virtio::Result<MsiMessage> connect_message(Vector vector, std::uint32_t device, 
 virtio::Result<> route_line(const Line& line, Vector vector) {
     const InterruptGuard off;
     const SpinGuard held(controllers);
+    std::uint8_t* const owner = line.gsi < vector_of_line.size() ? &vector_of_line[line.gsi] : nullptr;
+    if (owner != nullptr && *owner != 0 && *owner != vector.number && slots[*owner].handler != nullptr)
+        return virtio::fail(virtio::Error::interrupt_unavailable);
     if (!arch::route_line(line, vector.number)) return virtio::fail(virtio::Error::out_of_range);
+    if (owner != nullptr) *owner = vector.number;
     return {};
 }
 
 void mask_line(std::uint32_t gsi) {
     const InterruptGuard off;
     const SpinGuard held(controllers);
+    if (gsi < vector_of_line.size()) vector_of_line[gsi] = 0;
     arch::mask_line(gsi);
 }
 

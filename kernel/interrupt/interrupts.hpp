@@ -41,7 +41,8 @@ using arch::Line;
 using arch::Polarity;
 using arch::Trigger;
 
-/// Connects a line to the vector, for the calling processor, and unmasks it; a line that is connected already gets the new vector. out_of_range: there is no such line.
+/// Connects a line to the vector, for the calling processor, and unmasks it. Errors: out_of_range (there is no such line),
+/// interrupt_unavailable (it is connected to another vector).
 [[nodiscard]] virtio::Result<> route_line(const Line& line, Vector vector);
 void mask_line(std::uint32_t gsi);
 

@@ -201,6 +201,34 @@ TEST_CASE("interrupts before DRIVER_OK and after a reset mark nothing (B25); a s
     CHECK_FALSE(bench.driver.event().pending());
 }
 
+TEST_CASE("a line that was called dead and comes alive is acknowledged all the same, or it would never end (trap 30)") {
+    Bench bench{{.messages = 0}};
+    REQUIRE(bench.start());
+    CHECK(bench.driver.interrupt_mode() == InterruptMode::line);
+    for (const bool second_life : {false, true}) {
+        CAPTURE(second_life);
+        Request request;
+        static_cast<void>(bench.first.arm_interrupts());
+        REQUIRE(bench.lend(request));
+        bench.device.drop_interrupts = true;
+        bench.device.use(0, *bench.device.take(0), 1);
+        while (bench.driver.interrupt_mode() == InterruptMode::line)
+            REQUIRE(bench.driver.wait(bench.platform.clock_ns + 10 * Device::kWatchdogNs));
+        CHECK(bench.driver.watchdog_rescues() == 0);
+        CHECK(bench.first.poll(8) == 1);
+        bench.device.raise_reason(1);
+        bench.driver.on_interrupt(0);
+        const std::uint64_t spurious = bench.driver.spurious_interrupts();
+        bench.driver.on_interrupt(0); // nothing is left of it
+        CHECK(bench.driver.spurious_interrupts() == spurious + 1);
+        // What the first device's line did says nothing of the next one's.
+        bench.device.drop_interrupts = false;
+        CHECK(bench.driver.stop());
+        bench.driver.forget();
+        if (!second_life) REQUIRE(bench.start());
+    }
+}
+
 TEST_CASE("stop ends every request in flight exactly once, after the confirmation (B37, R14)") {
     Bench bench;
     bench.device.reset_reads = 50;
