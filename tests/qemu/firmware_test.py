@@ -101,6 +101,18 @@ def tree(configuration, folder):
            rf"firmware: {names[2].decode()}: a virtio-mmio device without an interrupt that we know", r"entropy0: entropy at ")
 
 
+def no_serial_port(configuration, folder):
+    """Hypervisors that have none (Apple's): what is to be said is said on the virtio console."""
+    path, blob = dumped(configuration, folder)
+    need(b"arm,pl011\0" in blob, "the tree has no PL011")
+    path.write_bytes(blob.replace(b"arm,pl011\0", b"none,none\0"))
+    machine = make(configuration, image("hello"), network=False, balloon=False, memory=128, smp=1, extra=["-dtb", str(path)])
+    with Guest(machine) as guest:
+        equal(guest.wait(60), 0, "status")
+        need("Hello from ringside!" in guest.console_text(), f"the console shows {guest.console_text()!r}")
+        equal(guest.serial_text(), "", "what the serial port shows")
+
+
 def broken(configuration, folder):
     """A tree that cannot be walked: the panic says what is wrong where. (Only where there is a console without a tree.)"""
     path, blob = dumped(configuration, folder)
@@ -122,6 +134,8 @@ def main():
             checks.run("tree", tree, configuration, folder)
             if configuration.startswith("riscv64"):
                 checks.run("broken", broken, configuration, folder)
+            else:
+                checks.run("no_serial_port", no_serial_port, configuration, folder)
     return checks.status()
 
 
