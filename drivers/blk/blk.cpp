@@ -38,7 +38,7 @@ Result<> BlockDevice::start(Platform& platform, Transport& transport, const Opti
     stopped_by_ = up.error();
     ready_ = false;
     fast_bytes_ = 0;
-    if (up.error() != Error::no_device || mutant(302)) device_.abort(); // somebody else's device is left alone
+    device_.abort();
     free_slots();
     return up;
 }

@@ -73,7 +73,7 @@ Result<> NetDevice::start(Platform& platform, Transport& transport, const Option
     const Result<> up = bring_up();
     if (!up) {
         refuse(Error::not_started);
-        if (up.error() != Error::no_device || mutant(401)) device_.abort(); // another type's device is not ours to touch
+        device_.abort();
         release_receive();
         release_transmit();
         return up;

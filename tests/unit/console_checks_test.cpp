@@ -377,6 +377,23 @@ TEST_CASE("console: B40: DEVICE_NEEDS_RESET is noticed and healed, and a recover
     CHECK(host.console.stop());
 }
 
+TEST_CASE("console: a large write that a reset ended was not sent") {
+    SerialHost host;
+    host.plugged_at_start = {{1, {"data", false}}};
+    REQUIRE(host.start());
+    ConsolePort* port = host.console.find("data");
+    REQUIRE(port != nullptr);
+    const std::string text(100'000, 'x');
+    host.take_output = false;
+    ConsoleWrite write;
+    REQUIRE(port->begin(write, bytes(text)));
+    CHECK(host.console.recover());
+    CHECK(write.finished());
+    CHECK(write.error == Error::device_reset);
+    CHECK(write.sent == 0);
+    CHECK(host.console.stop());
+}
+
 TEST_CASE("console: a large write that could not begin is not continued on the next connection") {
     SerialHost host;
     host.plugged_at_start = {{1, {"data", false}}};
