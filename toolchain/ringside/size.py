@@ -251,7 +251,8 @@ def print_images(arch):
     setup.ensure(architectures=[arch])
     build.build(arch)
     folder = build_folder(arch)
-    files = [*sorted(folder.rglob("libringside_*.a")), *sorted(folder.rglob("*.elf"))]
+    programs = [path for path in sorted(folder.rglob("*.elf")) if folder / "tests" not in path.parents]
+    files = [*sorted(folder.rglob("libringside_*.a")), *programs]
     sizes = {path.name: measure(path, f"{cross.PROCESSORS[arch].gnu}-size") for path in files}
     rows = [(f"as built for guests, {arch}", "text", "data", "bss")]
     rows += [(name, *[str(size[key]) for key in rows[0][1:]]) for name, size in sizes.items()]
