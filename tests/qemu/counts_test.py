@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Counts that do not depend on the computer's speed, with room to grow a little: what a start, a read, a frame and a line of output cost
 the guest. Whoever makes them worse should know it (`ringside bench guest` prints the figures).
+
+    counts_test.py [aarch64.virt|riscv64.virt|armv7.virt]
 """
 
 import sys
@@ -28,7 +30,8 @@ LIMITS = {
     "1k": (1 / 1024, 1 / 1024, 2),
     "64b": (1 / 64, 1 / 64, 16),
 }
-MACHINES = {"q35": {}, "q35 without messages": {"vectors": 0}, "microvm": {"machine": "microvm"}}
+MACHINES = {"q35": {}, "q35 without messages": {"vectors": 0}, "microvm": {"machine": "microvm"},
+            **{f"{arch}.virt": {"arch": arch, "machine": "virt"} for arch in ("aarch64", "riscv64", "armv7")}}
 BOOT = 150_000                    # instructions without devices
 BOOT_WITH_DEVICES = 900_000
 
@@ -54,14 +57,16 @@ def boot(devices, most):
     need(halts <= 40, f"{halts} halts before main()")
 
 
-def main():
+def main(configuration):
     with Checks("counts", 80) as checks:
-        for title in MACHINES:
+        for title in [configuration] if configuration else [title for title in MACHINES if "virt" not in title]:
             checks.run(f"operations.{title.replace(' ', '_')}", operations, title)
+        if configuration:
+            return checks.status()
         checks.run("boot.no_devices", boot, False, BOOT)
         checks.run("boot.all_devices", boot, True, BOOT_WITH_DEVICES)
     return checks.status()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else ""))
