@@ -38,8 +38,8 @@ namespace boot {
     }
 }
 
-/// Empty regions and those that reach into the last page of all addresses are dropped. So is what finds no room any more; a usable region that such a
-/// reserved one lies in is given up with it, since it must not be handed out.
+/// Empty regions and those that reach into the last page of all addresses are dropped. So is what finds no room any more; a usable region
+/// that such a reserved one lies in is given up with it, since it must not be handed out.
 inline void add_region(kernel::BootInfo& info, std::uint64_t base, std::uint64_t size, kernel::MemoryKind kind) noexcept {
     if (size == 0 || base + size < base || base + size > ~std::uint64_t{0xfff}) return;
     if (info.memory_count != 0) {

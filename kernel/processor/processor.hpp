@@ -3,7 +3,8 @@
 //   - Mutex, Semaphore, Mailbox, malloc, stdio, the log, pages and vectors may be used from all of them at once.
 //   - WaitQueue, PollSource and plain data between tasks belong to one processor.
 //   - A device belongs to the processor that started it: its interrupts come there (a line that several share comes to one, which wakes the
-//     others), its tasks run there, and its queues are touched there only. Disks, files and sockets send a caller from elsewhere to that processor and back (call.hpp).
+//     others), its tasks run there, and its queues are touched there only. Disks, files and sockets send a caller from elsewhere to that
+//     processor and back (call.hpp).
 // Task context, but for what says otherwise.
 //
 //     for (unsigned i = 0; i < kernel::processor_count(); ++i) kernel::spawn_on(i, "worker", work, &part[i]);

@@ -58,9 +58,8 @@ void SplitRing::attach(SplitMemory memory, std::span<Slot> slots, std::byte* tab
     free_count_ = static_cast<std::uint16_t>(size_ - reserved_);
     for (std::uint32_t i = 0; i < size_; ++i) {
         slots_[i] = {nullptr, 0, 0, listed_ ? static_cast<std::uint16_t>(i + 1) : std::uint16_t{0}};
-        if (!listed_)
-            memory_.store_available(SplitPlace::of(i),
-                                    static_cast<std::uint16_t>(i)); // where they are taken in turn, nothing else is ever written
+        // Where they are taken in turn, nothing else is ever written.
+        if (!listed_) memory_.store_available(SplitPlace::of(i), static_cast<std::uint16_t>(i));
     }
 }
 

@@ -97,6 +97,10 @@ TEST_CASE("pointers out of memory and counts beyond reason are bounded") {
     memory.put_start_info();
     memory.put_region(0x4000, 0xffffffffffff0000, 0x20000, 1);
     CHECK(Parsed(memory).info.memory_count == 2);
+    // Nor are those in the last page, whose first whole page would be at 0.
+    memory.put_start_info();
+    memory.put_region(0x4000, 0xfffffffffffff001, 0xff0, 1);
+    CHECK(Parsed(memory).info.memory_count == 2);
 }
 
 TEST_CASE("a command line without an end stops at the storage's end or at the memory's") {
