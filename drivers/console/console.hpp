@@ -29,6 +29,7 @@ struct ConsoleCounters {
 class ConsoleDevice {
 public:
     static constexpr unsigned kMaximumPorts = 31; // 64 queues
+    static constexpr std::uint64_t kSettleNs = 5'000'000'000; // for a host that is short of time
 
     struct Options {
         std::uint32_t maximum_ports = kMaximumPorts;
@@ -47,6 +48,9 @@ public:
     void on_interrupt(std::uint16_t vector = 0) noexcept { device_.on_interrupt(vector); }
     /// The owner's service: control messages, input, finished output, size. Bounded; returns how many buffers it handled.
     unsigned poll() noexcept;
+    /// Between start() and the owner's service: polls until settled(), for kSettleNs at most; returns settled(). The ports that the device
+    /// had at the start are then known, unless it is one that leaves messages unanswered.
+    bool settle() noexcept;
     /// Ends everything with `closed`; ports are gone. Errors: reset_timeout (the memory is then never used again).
     Result<> stop() noexcept;
     /// The device has gone, or is about to: stop(), and the transport is forgotten and may be destroyed; start() takes the next one.

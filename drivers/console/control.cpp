@@ -203,6 +203,13 @@ bool ConsoleDevice::settled() const noexcept {
     return !device_ready_wanted_ && ready_wanted_ == 0 && control_transmit_.in_flight() == 0 && !control_receive_.pending();
 }
 
+bool ConsoleDevice::settle() noexcept {
+    const std::uint64_t deadline = platform_->now_ns() + kSettleNs;
+    while (!settled() && !needs_recovery_ && device_.wait(deadline)) static_cast<void>(poll());
+    static_cast<void>(poll());
+    return settled();
+}
+
 bool ConsoleDevice::service_control() noexcept {
     if (!control_receive_.created()) return false;
     const bool news = !control_armed_ || control_receive_.pending() || control_transmit_.pending();

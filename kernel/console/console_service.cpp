@@ -13,7 +13,6 @@ namespace {
 using virtio::ConsoleChange;
 
 constexpr std::size_t kStackBytes = 32 * 1024;
-constexpr std::uint64_t kSettleNs = 200'000'000;   // for the ports that are there from the start
 constexpr std::uint64_t kReturnNs = 1'000'000'000; // for ports that come back after a reset
 constexpr std::string_view kFolder = "/dev/virtio-ports/";
 
@@ -59,9 +58,8 @@ virtio::Result<> ConsoleService::start(virtio::Platform& platform, virtio::Trans
     while (*last != nullptr) last = &(*last)->next_;
     *last = this;
 
-    const std::uint64_t deadline = now_ns() + kSettleNs;
-    while (!device_.settled() && device_.device().wait(deadline)) (void)device_.poll();
-    (void)device_.poll();
+    // A program that starts before its console is there would say its first words to the serial port.
+    if (!device_.settle()) log(LogLevel::warning, "console: the device leaves control messages unanswered");
     virtio::ConsoleObserver::wait = &ConsoleService::on_wait;
     auto task =
         spawn("console", [](void* service) { static_cast<ConsoleService*>(service)->serve(); }, this, kStackBytes, TaskLifetime::joinable);

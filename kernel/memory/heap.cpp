@@ -18,6 +18,7 @@ struct Heap {
     std::size_t end_page = 0;   ///< pages first_page..end_page are the heap's
     std::uintptr_t brk = 0;
     std::size_t earlier_bytes = 0; ///< in parts that were left behind because the pages above them were taken
+    std::size_t earlier_pages = 0;
     std::size_t maximum = 0;
 };
 Heap heap;
@@ -46,6 +47,7 @@ bool start_part(std::size_t count) noexcept {
     const auto first = memory::page_allocator().allocate_low(count, heap.end_page);
     if (!first) return false;
     if (heap.end_page != 0) heap.earlier_bytes += heap.brk - heap.first_page * kPageSize;
+    heap.earlier_pages += heap.end_page - heap.first_page;
     heap.first_page = *first;
     heap.end_page = *first + count;
     heap.brk = *first * kPageSize;
@@ -96,6 +98,8 @@ void* heap_extend(std::ptrdiff_t increment) {
 
 void set_heap_relief(HeapRelief relief) noexcept { heap_relief = relief; }
 
-HeapStatistics heap_statistics() { return {bytes_in_use(), heap.maximum, reserve_pages() * kPageSize}; }
+HeapStatistics heap_statistics() {
+    return {bytes_in_use(), heap.maximum, heap.earlier_pages + heap.end_page - heap.first_page, reserve_pages() * kPageSize};
+}
 
 } // namespace kernel

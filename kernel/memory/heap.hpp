@@ -20,6 +20,7 @@ void set_heap_relief(HeapRelief relief) noexcept;
 struct HeapStatistics {
     std::size_t bytes = 0;   ///< between start and break, all parts
     std::size_t maximum = 0; ///< highest value of bytes so far
+    std::size_t pages = 0;   ///< that the heap has taken; more than bytes, since it grows and shrinks in steps
     std::size_t reserve = 0; ///< bytes that the heap leaves for DMA and stacks
 };
 [[nodiscard]] HeapStatistics heap_statistics();

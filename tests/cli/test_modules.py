@@ -133,6 +133,52 @@ class Ports(unittest.TestCase):
             self.assertGreater(run.free_port(port), port)
         self.assertEqual(run.free_port(port), port)
 
+    def test_what_another_ringside_is_about_to_use(self):
+        """Nobody listens there yet, and two that start at once must not choose the same."""
+        first = run.free_port(28080)
+        code = "from ringside import run; print(run.free_port(28080), flush=True); input()"
+        with subprocess.Popen([sys.executable, "-c", code], cwd=Path(run.__file__).parents[1], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              text=True) as other:
+            second = int(other.stdout.readline())
+            third = run.free_port(28080)
+            other.communicate("\n")
+        self.assertEqual(len({first, second, third}), 3)
+        self.assertEqual(run.free_port(second), second)  # it went with its process
+
+
+class SetupLock(unittest.TestCase):
+    """A word about another set-up is for those who really wait: most are through in a moment."""
+
+    CODE = """if True:
+        import pathlib, sys
+        from ringside import setup
+        setup.cache_folder, setup.PATIENCE = lambda: pathlib.Path(sys.argv[1]), float(sys.argv[2])
+        with setup._lock():
+            print("mine", flush=True)
+            input()
+        """
+
+    def holder(self, folder, patience):
+        return subprocess.Popen([sys.executable, "-c", self.CODE, folder, str(patience)], cwd=Path(run.__file__).parents[1], text=True,
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def test_a_moment(self):
+        with tempfile.TemporaryDirectory() as folder, self.holder(folder, 60) as first:
+            first.stdout.readline()
+            with self.holder(folder, 60) as second:
+                with self.assertRaises(subprocess.TimeoutExpired):
+                    second.wait(0.3)
+                first.communicate("\n")
+                self.assertEqual(second.communicate("\n"), ("mine\n", ""))
+
+    def test_longer(self):
+        with tempfile.TemporaryDirectory() as folder, self.holder(folder, 60) as first:
+            first.stdout.readline()
+            with self.holder(folder, 0.05) as second:
+                self.assertIn("another set-up is running", second.stderr.readline())
+                first.communicate("\n")
+                self.assertEqual(second.communicate("\n"), ("mine\n", ""))
+
 
 class PackageLists(unittest.TestCase):
     def test_deb822(self):

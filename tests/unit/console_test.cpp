@@ -98,6 +98,29 @@ TEST_CASE("31 ports are announced, named and opened though the device drops mess
     clean(host);
 }
 
+TEST_CASE("a host that is short of time is waited for before anybody asks where the ports are; one that never answers is not") {
+    constexpr std::uint64_t kNever = 1'000'000'000'000;
+    for (const std::uint64_t slow : {std::uint64_t{0}, std::uint64_t{3'000'000'000}, kNever}) {
+        SerialHost host;
+        host.plugged_at_start[0] = {"the console", true};
+        const std::uint64_t answers_from = host.platform.clock_ns + slow;
+        const auto answer = host.device.on_notify;
+        host.device.on_notify = [&](unsigned queue) {
+            if (queue != 3 || host.platform.clock_ns >= answers_from) answer(queue);
+        };
+        host.platform.on_wait = [&] {
+            if (host.platform.clock_ns >= answers_from) answer(3);
+        };
+        REQUIRE(host.console.start(host.platform, host.device));
+        const bool comes = slow != kNever;
+        CHECK(host.console.settle() == comes);
+        CHECK((host.console.find("the console") != nullptr) == comes);
+        CHECK((host.console.console() != nullptr && host.console.console()->host_open()) == comes);
+        CHECK(host.platform.clock_ns <= answers_from - slow + ConsoleDevice::kSettleNs + 1'000'000);
+        clean(host);
+    }
+}
+
 TEST_CASE("more ports than we serve are refused with PORT_READY 0") {
     SerialHost host({.maximum = 8});
     host.plugged_at_start = {{0, {"a", false}}, {5, {"b", false}}};

@@ -50,6 +50,7 @@ TEST_CASE("the heap grows in place, gives back, steps over what is taken, and le
     CHECK(extend(kPageSize) == start + 100);
     CHECK(extend(50 * kPageSize) == start + 100 + kPageSize);
     CHECK(kernel::heap_statistics().bytes == 100 + 51 * kPageSize);
+    CHECK(kernel::heap_statistics().pages == managed - pages.free_pages());
     CHECK_FALSE(pages.is_free(1000 + 51));
 
     // Back again: the pages are free for others.
@@ -60,12 +61,14 @@ TEST_CASE("the heap grows in place, gives back, steps over what is taken, and le
     CHECK_FALSE(pages.is_free(1000 + 11));
     CHECK(kernel::heap_extend(-1'000'000'000) == nullptr);
     CHECK(kernel::heap_statistics().maximum == 100 + 51 * kPageSize);
+    CHECK(kernel::heap_statistics().pages == managed - pages.free_pages());
 
     // Somebody has the page behind: the heap goes on higher up, and never overlaps.
     REQUIRE(pages.allocate_at(1000 + 200, 1));
     const std::uintptr_t jumped = extend(300 * kPageSize);
     CHECK(jumped == (1000 + 201) * kPageSize);
     CHECK(kernel::heap_statistics().bytes == 100 + 11 * kPageSize + 300 * kPageSize);
+    CHECK(kernel::heap_statistics().pages == managed - pages.free_pages() - 1);
 
     // More than one run holds: nullptr, and nothing is lost.
     const std::size_t free_now = pages.free_pages();

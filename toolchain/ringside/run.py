@@ -4,7 +4,6 @@ import contextlib
 import os
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -12,7 +11,7 @@ import termios
 import urllib.parse
 from pathlib import Path
 
-from . import app, bare, disk, packages, platforms, process, setup
+from . import app, bare, disk, packages, platforms, ports, process, setup
 from .arguments import existing_file, integer, shell_words, static_address
 from .machine import Disk, Forward, Machine, accelerator, exit_status, shown
 from .messages import UserError, say
@@ -46,15 +45,8 @@ def add_arguments(parser):
     parser.add_argument("--print-qemu", action="store_true", help="also print QEMU's command line")
 
 
-def free_port(first, address="127.0.0.1"):
-    for port in range(first, min(first + 100, 65536)):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            # As QEMU does: a connection that was closed a moment ago is no obstacle.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind((address, port))
-                return port
-    raise UserError(f"no free port from {first} on")
+def free_port(first):
+    return ports.reserve(range(first, min(first + 100, 65536)))
 
 
 def describe(machine, program, note):

@@ -2,12 +2,22 @@
 
 import contextlib
 import fcntl
+import time
 
 from . import lwip, newlib, packages
 from .messages import say
 from .paths import cache_folder
 
 ARCHITECTURES = ["x86_64", "aarch64", "riscv64", "armv7"]
+PATIENCE = 2  # seconds before a wait is worth a word
+
+
+def _try(file):
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -16,9 +26,11 @@ def _lock():
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        # Nearly always the other one finds nothing to do either, and is through in a moment.
+        deadline = time.monotonic() + PATIENCE
+        while not _try(file) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if not _try(file):
             say("another set-up is running: waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

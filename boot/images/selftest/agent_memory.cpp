@@ -102,7 +102,7 @@ void pages(const Words&, Answer& answer) {
     answer.value("ballooned", now.ballooned);
     const kernel::BalloonService* balloon = kernel::balloon_service();
     answer.value("taken_back", balloon == nullptr ? 0 : balloon->status().taken_back); // since the start
-    answer.value("heap", kernel::heap_statistics().bytes);
+    answer.value("heap_pages", kernel::heap_statistics().pages);
 }
 
 } // namespace

@@ -33,13 +33,15 @@ def equal(seen, expected, what):
 
 
 def eventually(seconds, look, what):
-    """Asks again until `look` gives something true, which is returned. Nothing here depends on how long it takes, except the patience."""
+    """Asks again until `look` gives something true, which is returned. Nothing here depends on how long it takes, except the patience.
+    `what` says what is waited for; a function is asked when it did not come."""
     deadline = time.monotonic() + seconds
     while True:
         found = look()
         if found:
             return found
-        need(time.monotonic() < deadline, f"{what}: not within {seconds} s")
+        if time.monotonic() >= deadline:
+            raise Failure(f"{what() if callable(what) else what}: not within {seconds} s")
         time.sleep(0.05)
 
 
