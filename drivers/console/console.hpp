@@ -28,7 +28,7 @@ struct ConsoleCounters {
 
 class ConsoleDevice {
 public:
-    static constexpr unsigned kMaximumPorts = 31; // 64 queues
+    static constexpr unsigned kMaximumPorts = 31;             // 64 queues
     static constexpr std::uint64_t kSettleNs = 5'000'000'000; // for a host that is short of time
 
     struct Options {
