@@ -12,15 +12,16 @@ extern "C" void ringside_secondary_entry(); // secondary.S
 namespace arch {
 namespace {
 
-// What the new hart loads, in this order.
+// What the new hart loads, in this order; `hart` for one that comes to the wrong place (boot/riscv64/entry.S).
 struct Fields {
     std::uint64_t satp;
     void* stack_top;
     void (*entry)(void*);
     void* argument;
+    std::uint64_t hart;
 };
-static_assert(sizeof(Fields) == 32);
-Fields fields;
+static_assert(sizeof(Fields) == 40);
+constexpr std::uint64_t kNobody = ~std::uint64_t{0};
 
 const char* reason(std::int64_t error) noexcept {
     switch (error) {
@@ -32,6 +33,11 @@ const char* reason(std::int64_t error) noexcept {
 }
 
 } // namespace
+
+extern "C" {
+extern Fields ringside_secondary_fields;
+constinit Fields ringside_secondary_fields{.satp = 0, .stack_top = nullptr, .entry = nullptr, .argument = nullptr, .hart = kNobody};
+}
 
 std::uint64_t this_processor_id() noexcept { return this_hart().id; }
 
@@ -45,10 +51,10 @@ const char* prepare_processors(const Hardware&) noexcept {
 const char* start_processor(const Hardware&, const Processor& which, const ProcessorStart& start) noexcept {
     if (const char* why = cannot_interrupt(which)) return why;
     constexpr std::uint64_t kStart = 0, kSatp = 0x180;
-    fields = {read_csr<kSatp>(), start.stack_top, start.entry, start.argument};
+    ringside_secondary_fields = {read_csr<kSatp>(), start.stack_top, start.entry, start.argument, which.id};
     asm volatile("fence rw, rw" : : : "memory");
     return reason(sbi_call(kSbiHart, kStart, which.id, reinterpret_cast<std::uintptr_t>(&ringside_secondary_entry),
-                           reinterpret_cast<std::uintptr_t>(&fields))
+                           reinterpret_cast<std::uintptr_t>(&ringside_secondary_fields))
                       .error);
 }
 

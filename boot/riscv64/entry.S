@@ -33,6 +33,10 @@ start:
     rdtime s2                           // the clock's zero
     csrw sie, zero
     csrci sstatus, SSTATUS_SIE
+    la t0, taken
+    li t1, 1
+    amoswap.w.aqrl t1, t1, (t0)
+    bnez t1, late
     mv s0, a0
     mv s1, a1
 
@@ -110,6 +114,17 @@ start:
     li s0, 0                            // end of the backtrace
     call ringside_boot
     unimp
+
+// Not the first one here: OpenSBI up to 1.2 lets a hart go before it has noted where to, if that one looks at the wrong moment. It is the
+// one that start_processor() waits for, then; and if it is not, a firmware that lets all harts go at once, it has no place here.
+late:
+    fence rw, rw
+    la a1, ringside_secondary_fields
+    ld t0, 32(a1)
+    beq t0, a0, ringside_secondary_entry
+lost:
+    wfi
+    j lost
     .size ringside_entry, . - ringside_entry
 
     .section .data.boot, "aw", @progbits
@@ -117,6 +132,8 @@ start:
     .globl ringside_entry_ticks
 ringside_entry_ticks:
     .quad 0
+taken:
+    .word 0
 
     .section .bss.boot, "aw", @nobits
     .balign 4096

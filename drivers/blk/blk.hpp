@@ -62,7 +62,7 @@ public:
     static constexpr std::size_t kMostSegments = 16;              // per chain; longer lists are resumed
     static constexpr std::uint32_t kMostBytes = 1u << 30;         // per chain
     static constexpr std::uint32_t kLargestBlock = 64 * 1024;     // beyond it the device's block size is taken for 512
-    static constexpr std::uint64_t kIdDeadlineNs = 1'000'000'000; // for id()
+    static constexpr std::uint64_t kIdDeadlineNs = 5'000'000'000; // for id()
 
     using Options = BlockOptions;
     struct Counters {

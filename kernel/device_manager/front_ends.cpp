@@ -20,7 +20,7 @@
 namespace kernel {
 namespace {
 
-constexpr std::uint64_t kEntropyPatienceNs = 100'000'000;
+constexpr std::uint64_t kEntropyPatienceNs = 1'000'000'000;
 constexpr std::uint64_t kBusyPauseNs = 1'000'000;
 
 void too_many(DeviceEntry& entry) {

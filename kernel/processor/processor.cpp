@@ -20,7 +20,7 @@ namespace kernel {
 namespace {
 
 constexpr std::size_t kBootStackBytes = 32 * 1024;
-constexpr std::uint64_t kPatienceNs = 1'000'000'000;
+constexpr std::uint64_t kPatienceNs = 5'000'000'000; // on a busy host they take turns
 
 using processors::boot;
 

@@ -8,20 +8,7 @@ import time
 
 from ringside.paths import ROOT
 
-
-def packet(text):
-    return b"$" + text.encode() + b"#%02x" % (sum(text.encode()) & 0xFF)
-
-
-def reply(connection):
-    """The next packet of the remote protocol, acknowledged."""
-    data = b""
-    while not re.search(rb"\$[^#]*#..", data):
-        part = connection.recv(4096)
-        assert part, f"QEMU closed the connection after {data}"
-        data += part
-    connection.sendall(b"+")
-    return re.search(rb"\$([^#]*)#", data)[1].decode()
+from support.debugger import Debugger
 
 
 def main():
@@ -41,13 +28,11 @@ def main():
             except OSError:
                 assert time.monotonic() < deadline, "nobody listens for gdb"
                 time.sleep(0.1)
-        with connection:
-            connection.sendall(packet("?"))
-            stopped = reply(connection)
+        with Debugger(connection) as debugger:
+            stopped = debugger.ask("?")
             assert stopped.startswith(("T05", "S05")), stopped
             assert child.poll() is None
-            connection.sendall(packet("D"))
-            assert reply(connection) == "OK"
+            debugger.go()
             output, _ = child.communicate(timeout=60)
         assert "Hello from" in output, output
         assert child.returncode == 0, child.returncode

@@ -35,7 +35,7 @@ class Qmp:
     """The machine protocol: commands are answered in order, events are kept until somebody asks."""
 
     def __init__(self, path, timeout):
-        self._socket = _connect(path, timeout)
+        self._socket = connect(path, timeout)
         self._file = self._socket.makefile("r", encoding="utf-8")
         self._file.readline()
         self.events = []
@@ -82,7 +82,7 @@ class Qmp:
 
 
 class Guest:
-    def __init__(self, machine: Machine, ports=(), console=True, trace=(), timeout=60):
+    def __init__(self, machine: Machine, ports=(), console=True, trace=(), timeout=60, running=True):
         self.folder = Path(tempfile.mkdtemp(prefix="ringside-guest-"))
         self.machine = dataclasses.replace(machine, chardevs=list(machine.chardevs), ports=dict(machine.ports), extra=list(machine.extra))
         self.serial_path = self.folder / "serial"
@@ -95,6 +95,7 @@ class Guest:
         self._port_names = list(ports)
         self._with_console = console
         self._trace = list(trace)
+        self._running = running        # else somebody says "cont" to QEMU later, or a debugger does
 
     def __enter__(self):
         try:
@@ -208,12 +209,13 @@ class Guest:
             self.process = process.start(arguments, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
         self._qmp = Qmp(self.folder / "qmp", 20)
         for name in names:
-            self._sockets[name] = _connect(self.folder / f"socket-{name}", 10)
+            self._sockets[name] = connect(self.folder / f"socket-{name}", 10)
         if self._with_console:
-            self._console = _connect(self.folder / "socket-console", 10)
+            self._console = connect(self.folder / "socket-console", 10)
             self._reader = threading.Thread(target=self._read_console, daemon=True)
             self._reader.start()
-        self._qmp.execute("cont")
+        if self._running:
+            self._qmp.execute("cont")
 
     def _chardev(self, identifier, name):
         return f"socket,id={identifier},path={self.folder}/socket-{name},server=on,wait=off"
@@ -249,7 +251,8 @@ class Guest:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _connect(path, timeout):
+def connect(path, timeout):
+    """A socket that leads to one of QEMU's, once it is there."""
     deadline = time.monotonic() + timeout
     while True:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
