@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "toolchain"))
 
-from ringside import bench, disk, lwip, machine, newlib, platforms, results, run, size  # noqa: E402
+from ringside import bench, disk, lwip, machine, newlib, platforms, ports, results, run, size  # noqa: E402
 from ringside.arguments import joined  # noqa: E402
 from ringside.machine import Disk, Forward, Machine  # noqa: E402
 from ringside.messages import UserError  # noqa: E402
@@ -132,6 +132,14 @@ class Ports(unittest.TestCase):
             port = taken.getsockname()[1]
             self.assertGreater(run.free_port(port), port)
         self.assertEqual(run.free_port(port), port)
+
+    def test_none_left(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            with self.assertRaisesRegex(UserError, f"no free port among {port} to {port}: Address already in use"):
+                ports.reserve([port])
 
     def test_what_another_ringside_is_about_to_use(self):
         """Nobody listens there yet, and two that start at once must not choose the same."""

@@ -1,6 +1,5 @@
 """Ports of this computer that lead to a guest."""
 
-import contextlib
 import socket
 
 from .messages import UserError
@@ -14,12 +13,16 @@ def reserve(candidates, kind=socket.SOCK_STREAM):
     for port in candidates:
         # A name in the network namespace, where ports are too; whoever has it bound has the port, and it goes with its process.
         claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, kind) as probe:
+        try:
             claim.bind(f"\0ringside-{'udp' if kind == socket.SOCK_DGRAM else 'tcp'}-{port}")
-            # As QEMU does: a connection that was closed a moment ago is no obstacle.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
+            with socket.socket(socket.AF_INET, kind) as probe:
+                # As QEMU does: a connection that was closed a moment ago is no obstacle.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            claim.close()
+            why = error.strerror
+        else:
             _claims.append(claim)
             return port
-        claim.close()
-    raise UserError(f"no free port among {min(candidates)} to {max(candidates)}")
+    raise UserError(f"no free port among {min(candidates)} to {max(candidates)}: {why}")
