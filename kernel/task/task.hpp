@@ -145,7 +145,8 @@ struct TaskStatistics {
     std::uint64_t switches;
     std::uint64_t idle_ns; // time halted
     std::uint64_t wakeups; // times the processor left its halt
-    // Words that were set, and nobody said so: their task slept on until something else woke it. Zero, unless somebody forgets a wake-up.
+    // Words that were set, and nobody said so: their task slept on until something else woke it. Zero, unless somebody forgets a wake-up, or
+    // was interrupted right before it while that something else came.
     std::uint64_t overlooked;
 };
 [[nodiscard]] TaskStatistics task_statistics() noexcept; // of this processor

@@ -53,7 +53,7 @@ def written(agent, contents, paths):
 
 
 def no_rescues(agent):
-    equal(agent.call("tasks")["overlooked"], 0, "words that were set without a wake-up")
+    agent.no_word_overlooked()
     for device in agent.items("devices"):
         equal(device["rescues"], 0, f"watchdog rescues of {device['name']}")
         equal(device["errors"], 0, f"errors of the queues of {device['name']}")

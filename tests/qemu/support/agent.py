@@ -43,6 +43,12 @@ class Agent:
     def items(self, verb, *arguments, timeout=None):
         return self.finish(self.start(verb, *arguments), timeout)[1]
 
+    def no_word_overlooked(self):
+        """Words that were set without a wake-up. One may be a wake-up that was only late: its processor lost the host's between the two, and
+        the other one's timer went off just then. Who forgets a wake-up forgets many."""
+        count = self.call("tasks")["overlooked"]
+        need(count <= 1, f"{count} words were set without a wake-up")
+
     def send_only(self, verb, *arguments):
         """For a command after which there is nobody to answer."""
         self.start(verb, *arguments)

@@ -399,4 +399,4 @@ class Data:
             equal(device["rescues"], 0, f"watchdog rescues of {device['name']}")
             equal(device["broken"], 0, f"broken queues of {device['name']}")
             equal(device["errors"], 0, f"errors of the queues of {device['name']}")
-        equal(self.agent.call("tasks")["overlooked"], 0, "words that were set without a wake-up")
+        self.agent.no_word_overlooked()
