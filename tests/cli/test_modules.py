@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "toolchain"))
 
-from ringside import bench, disk, lwip, machine, newlib, platforms, ports, results, run, size  # noqa: E402
+from ringside import bench, disk, lwip, machine, newlib, platforms, ports, results, run, size, test  # noqa: E402
 from ringside.arguments import joined  # noqa: E402
 from ringside.machine import Disk, Forward, Machine  # noqa: E402
 from ringside.messages import UserError  # noqa: E402
@@ -186,6 +186,18 @@ class SetupLock(unittest.TestCase):
                 self.assertIn("another set-up is running", second.stderr.readline())
                 first.communicate("\n")
                 self.assertEqual(second.communicate("\n"), ("mine\n", ""))
+
+
+class FailedTests(unittest.TestCase):
+    def test_what_is_said_of_one_at_the_end(self):
+        self.assertEqual(test.why("ok one (0.1 s)\n  FAIL two: 3 instead of 4\n[  0.1] hello\nPANIC: page fault\nmachine: 1 passed, 1 failed\n"),
+                         ["FAIL two: 3 instead of 4", "PANIC: page fault"])
+        self.assertEqual(test.why("Traceback (most recent call last):\n  File \"x\", line 1\nAssertionError: the status is not 0\n--- status 1"),
+                         ["AssertionError: the status is not 0"])
+        self.assertEqual(test.why("x.cpp:52: ERROR: CHECK( a == b ) is NOT correct!\n  values: CHECK( 1 == 2 )\n"),
+                         ["x.cpp:52: ERROR: CHECK( a == b ) is NOT correct!"])
+        self.assertEqual(test.why("first\n\nlast\n"), ["last"])
+        self.assertEqual(test.why(""), [])
 
 
 class PackageLists(unittest.TestCase):

@@ -3,6 +3,7 @@
 import collections
 import json
 import os
+import re
 import subprocess
 import tempfile
 import xml.etree.ElementTree
@@ -60,8 +61,15 @@ def nothing_matches(options, labels):
     return text
 
 
+def why(output):
+    """The lines of a failed test's output that say it in short; the last one if none does. The whole of it stands where the test ran."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    telling = [line for line in lines if re.match(r"FAIL|\w*Error\b|PANIC|.*: (ERROR|error): ", line)]
+    return [line[:300] for line in telling[:4] or lines[-1:]]
+
+
 def run(folder, selection, junit):
-    """Runs ctest with its output as it comes, and reads the outcome of each test from its report: (name, outcome, seconds)."""
+    """Runs ctest with its output as it comes, and reads the outcome of each test from its report: (name, outcome, seconds, why)."""
     subprocess.run(["ctest", "--test-dir", str(folder), "--output-on-failure", "--no-tests=ignore", "-j", str(os.cpu_count() or 1),
                     "--output-junit", str(junit), *selection], stdin=subprocess.DEVNULL)
     if not junit.exists():
@@ -71,7 +79,8 @@ def run(folder, selection, junit):
         outcome = {"run": "passed", "fail": "failed"}.get(case.get("status"), "skipped")
         if case.find("failure") is not None:
             outcome = "failed"
-        results.append((case.get("name"), outcome, float(case.get("time", 0))))
+        results.append((case.get("name"), outcome, float(case.get("time", 0)),
+                        why(case.findtext("system-out", "")) if outcome == "failed" else []))
     return results
 
 
@@ -81,6 +90,7 @@ def main(options):
     counts = collections.Counter()
     times = collections.Counter()
     named = collections.defaultdict(list)
+    reasons = {}
     presets = build.bootable()
     selected = {preset: known(build.prepare(preset), selection) for preset in presets}
     if not any(selected.values()):
@@ -102,12 +112,13 @@ def main(options):
         labels = known(folder, selection)
         with tempfile.TemporaryDirectory(prefix="ringside-") as scratch:
             results = run(folder, selection, Path(scratch) / "report.xml")
-        reported = {name for name, _, _ in results}
+        reported = {result[0] for result in results}
         # A test that ctest never got to (it was killed, or the report is torn) has not passed.
-        results += [(name, "failed", 0.0) for name in labels if name not in reported]
-        for name, outcome, time in results:
+        results += [(name, "failed", 0.0, ["no report"]) for name in labels if name not in reported]
+        for name, outcome, time, lines in results:
             counts[outcome] += 1
             named[outcome].append(name)
+            reasons[name] = lines
             for label in labels.get(name, []):
                 times[label] += time
     if options.list:
@@ -122,6 +133,6 @@ def main(options):
               "qemu.machine tests; 'ringside test --all' runs all (docs/platforms.md)" if sample else ""))
     for outcome in ("skipped", "failed"):
         for name in named[outcome]:
-            print(f"{outcome.upper()}: {name}")
+            print("\n    ".join([f"{outcome.upper()}: {name}", *reasons[name]]))
     print(f"{counts['passed']} passed, {counts['failed']} failed" + (f", {counts['skipped']} skipped" if counts["skipped"] else ""), flush=True)
     return 0 if counts["passed"] and not counts["failed"] else 1
