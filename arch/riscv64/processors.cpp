@@ -53,9 +53,7 @@ const char* start_processor(const Hardware&, const Processor& which, const Proce
     constexpr std::uint64_t kStart = 0, kSatp = 0x180;
     ringside_secondary_fields = {read_csr<kSatp>(), start.stack_top, start.entry, start.argument, which.id};
     asm volatile("fence rw, rw" : : : "memory");
-    return reason(sbi_call(kSbiHart, kStart, which.id, reinterpret_cast<std::uintptr_t>(&ringside_secondary_entry),
-                           reinterpret_cast<std::uintptr_t>(&ringside_secondary_fields))
-                      .error);
+    return reason(sbi_call(kSbiHart, kStart, which.id, reinterpret_cast<std::uintptr_t>(&ringside_secondary_entry)).error);
 }
 
 void wake_processor(std::uint64_t id) noexcept { sbi_call(kSbiInterrupt, 0, 1, id); }

@@ -1,5 +1,6 @@
-// Where SBI starts another hart: supervisor mode, translation off, interrupts off, a0 = its number, a1 = struct Fields of processors.cpp.
-// With the page tables and on the stack that it finds there it goes on to C++, its number in sscratch for start_exceptions_here().
+// Where SBI starts another hart: supervisor mode, translation off, interrupts off, a0 = its number. With the page tables and on the stack
+// that it finds in struct Fields of processors.cpp it goes on to C++, its number in sscratch for start_exceptions_here(). (a1 is not
+// looked at: OpenSBI up to 1.2 can be late with it, as with the address; boot/riscv64/entry.S.)
 
 #define SSTATUS_FS_INITIAL 0x2000
 
@@ -11,6 +12,8 @@ ringside_secondary_entry:
     la t0, lost
     csrw stvec, t0                      // until it has a stack for exceptions
     csrw sscratch, a0
+    fence rw, rw
+    la a1, ringside_secondary_fields
     ld t0, 0(a1)
     csrw satp, t0
     sfence.vma

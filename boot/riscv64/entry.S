@@ -119,8 +119,8 @@ start:
 // one that start_processor() waits for, then; and if it is not, a firmware that lets all harts go at once, it has no place here.
 late:
     fence rw, rw
-    la a1, ringside_secondary_fields
-    ld t0, 32(a1)
+    la t0, ringside_secondary_fields
+    ld t0, 32(t0)
     beq t0, a0, ringside_secondary_entry
 lost:
     wfi

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""OpenSBI up to 1.2 calls a hart startable before it has noted where it is to start: one that looks in between comes to where the first hart
-began. There the guest must send it on; it had begun anew, over its own data, while the first one went on. Here a debugger does what that firmware does.
+"""OpenSBI up to 1.2 calls a hart startable before it has noted where it is to start and with what: one that looks in between comes to where
+the first hart began, or with what the first hart was given. The guest sends it on; it had begun anew, over its own data, while the first one
+went on. Here a debugger does what that firmware does.
 
     late_hart_test.py riscv64.virt
 """
@@ -24,7 +25,7 @@ def symbol(elf, name):
     return next(int(line.split()[0], 16) for line in listing.splitlines() if line.split()[-1] == name)
 
 
-def comes_to_the_first_ones_entry(configuration, folder):
+def led_astray(configuration, folder):
     elf = image("selftest")
     entry, secondary = symbol(elf, "ringside_entry"), symbol(elf, "ringside_secondary_entry")
     path = Path(folder) / "gdb"
@@ -33,10 +34,10 @@ def comes_to_the_first_ones_entry(configuration, folder):
     with Guest(machine, running=False) as guest:
         with Debugger(connect(path, 20)) as debugger:
             tree = debugger.register(debugger.stop_at(entry), A1)
-            for _ in range(2):
+            for place in (entry, secondary):
                 late = debugger.stop_at(secondary)
                 debugger.set_register(late, A1, tree)
-                debugger.set_register(late, PC, entry)
+                debugger.set_register(late, PC, place)
             debugger.go()
         equal(guest.wait(60), 0, "status")
         need("ok processors.all" in guest.console_text(), "not all processors are there")
@@ -45,7 +46,7 @@ def comes_to_the_first_ones_entry(configuration, folder):
 
 def main():
     with Checks("late hart", 100) as checks, tempfile.TemporaryDirectory(prefix="ringside-late-") as folder:
-        checks.run("late_hart.comes_to_the_first_ones_entry", comes_to_the_first_ones_entry, sys.argv[1], folder)
+        checks.run("late_hart.led_astray", led_astray, sys.argv[1], folder)
     return checks.status()
 
 
