@@ -195,9 +195,13 @@ void NetDevice::configuration_changed() noexcept {
         return; // a configuration that does not stand still announces itself again
     }
     update_state();
-    // QEMU (7.2) drops what a queue holds when it is told of it while the link is down, and leaves a packed ring with notifications off:
-    // without this one nothing would be sent again.
-    if (link_up_ && !announced_up_) transmit_.kick_always();
+    // QEMU (7.2) drops what a queue holds when it is told of it while the link is down, and leaves a packed ring with notifications off.
+    // Told of it now it asks for them again, but, if it finds nothing to send, where the ring was before: so it is told of the next frame,
+    // too (flush()). Nothing would be sent again else. The link may have gone and come back since somebody looked.
+    if (link_up_) {
+        transmit_.kick_always();
+        tell_of_frame_ = true;
+    }
     announce_link(announced_up_);
 }
 

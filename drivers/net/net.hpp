@@ -302,7 +302,8 @@ private:
     Error refuse_ = Error::not_started; // fault_, or link_down: the one word that transmit() looks at
     bool random_mac_ = false;
     bool link_up_ = false;
-    bool announced_up_ = false; // what the client knows
+    bool tell_of_frame_ = false; // the device may have forgotten to ask
+    bool announced_up_ = false;  // what the client knows
     bool mergeable_ = false;
     // A legacy device's framing (VIRTIO 1.4, 5.1.6.1, 5.1.7): a header without its last field, or in a descriptor of its own.
     std::uint8_t header_missing_ = 0; // bytes that its header is shorter than NetHeader: 0 or 2

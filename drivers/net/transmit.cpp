@@ -334,7 +334,14 @@ void NetDevice::when_room(RoomWaiter& waiter) noexcept {
 
 void NetDevice::flush() noexcept {
     if (fault_ != Error::none && !mutant(479)) return;
-    transmit_.kick();
+    if (transmit_.publish()) {
+        if (tell_of_frame_) [[unlikely]] {
+            tell_of_frame_ = false;
+            transmit_.kick_always();
+        } else {
+            transmit_.kick_if_needed();
+        }
+    }
     receive_.kick();
 }
 

@@ -9,6 +9,8 @@ import mmap
 import struct
 import sys
 import tempfile
+import threading
+import time
 from pathlib import Path
 
 from ringside.guest import Guest
@@ -16,7 +18,7 @@ from ringside.machine import Forward
 
 from support import status, traffic
 from support.agent import Agent
-from support.checks import Checks, equal, eventually, need
+from support.checks import Checks, Failure, equal, eventually, need
 from support.machines import free_ports, image, make
 from support.rings import shared
 
@@ -103,15 +105,46 @@ def healed(guest, agent, port, attack, provoke):
     both_ways(port)
     before = card(agent)["requests"]
     need(before > 1000, f"only {before} requests before")
-    attack()
-    provoke()
-    eventually(20, lambda: card(agent)["requests"] < before, "the card was reset")
+    for patience in (4, 4, 20):
+        attack()
+        provoke()
+        try:
+            eventually(patience, lambda: card(agent)["requests"] < before, "the card was reset")
+            break
+        except Failure:
+            # A frame that came just then makes the device write over the lie before the guest looks.
+            guest.qmp("set_link", name="nic0", up=True)
+            if patience == 20:
+                raise
     guest.qmp("set_link", name="nic0", up=True)
     eventually(20, lambda: reachable(agent), "the gateway answers again")
     both_ways(port)
     equal(agent.call("net")["address"], address, "the address")
     now = card(agent)
     equal((now["running"], now["broken"], now["rescues"]), (1, 0, 0), "running, broken queues, rescues")
+
+
+def link_flaps(guest, port):
+    """While data comes, and answers go. QEMU 7.2 drops what it finds in the transmit queue then, and of a packed ring loses its place: it asks for a reset,
+    or does not ask for notifications any more."""
+    for _ in range(5):
+        failures = []
+
+        def stream():
+            try:
+                with traffic.Service(port) as service:
+                    service.up(3 * MIB, 8)
+            except (AssertionError, OSError) as error:
+                failures.append(str(error))
+
+        thread = threading.Thread(target=stream)
+        thread.start()
+        time.sleep(0.05)
+        guest.qmp("set_link", name="nic0", up=False)
+        time.sleep(0.2)
+        guest.qmp("set_link", name="nic0", up=True)
+        thread.join(70)
+        need(not thread.is_alive() and not failures, f"the connection did not go on: {failures}")
 
 
 def main(configuration):
@@ -131,6 +164,7 @@ def main(configuration):
             if not machine.legacy:   # a legacy device has no way to ask for a reset: QEMU's falls silent
                 checks.run("net.device_needs_reset", healed, guest, agent, port, lambda: rings.ruin_descriptors(RECEIVE),
                            lambda: reachable(agent))
+            checks.run("net.link_flaps", link_flaps, guest, port)
             rings.close()
     return checks.status()
 

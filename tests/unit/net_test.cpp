@@ -108,6 +108,27 @@ TEST_CASE("a link that comes up: the device hears of the transmit queue, whateve
     lan.set_link(true);
     lan.card.poll(64);
     CHECK(lan.device.queues[kTx].kicks == before + 1);
+    // And of the first frame after that: what it asked for may have been out of date even then.
+    for (unsigned frames = 0; frames < 3; ++frames) {
+        REQUIRE(lan.card.transmit(as_bytes(frame(60))));
+        lan.card.flush();
+        CHECK(lan.device.queues[kTx].kicks == before + 2);
+    }
+}
+
+TEST_CASE("a link that went down and came up again before anybody looked: the device hears of the transmit queue all the same") {
+    Lan lan;
+    REQUIRE(lan.start());
+    lan.device.want_kicks(kTx, false);
+    const unsigned before = lan.device.queues[kTx].kicks;
+    lan.set_link(false);
+    lan.set_link(true);
+    lan.card.poll(64);
+    CHECK(lan.link_events == 0);
+    CHECK(lan.device.queues[kTx].kicks == before + 1);
+    REQUIRE(lan.card.transmit(as_bytes(frame(60))));
+    lan.card.flush();
+    CHECK(lan.device.queues[kTx].kicks == before + 2);
 }
 
 TEST_CASE("a link that is down from the start") {
