@@ -205,7 +205,11 @@ bool ConsoleDevice::settled() const noexcept {
 
 bool ConsoleDevice::settle() noexcept {
     const std::uint64_t deadline = platform_->now_ns() + kSettleNs;
-    while (!settled() && !needs_recovery_ && device_.wait(deadline)) static_cast<void>(poll());
+    // wait() returns at once while there is news, whatever the time is: a device that never stops talking ends here by the clock.
+    while (!settled() && !needs_recovery_ && platform_->now_ns() < deadline) {
+        static_cast<void>(device_.wait(deadline));
+        static_cast<void>(poll());
+    }
     static_cast<void>(poll());
     return settled();
 }

@@ -121,6 +121,25 @@ TEST_CASE("a host that is short of time is waited for before anybody asks where 
     }
 }
 
+TEST_CASE("a device that never stops talking is not listened to for ever before anybody else may go on") {
+    SerialHost host;
+    const auto answer = host.device.on_notify;
+    unsigned told = 0;
+    bool inside = false;
+    host.device.on_notify = [&](unsigned queue) {
+        answer(queue);
+        if (queue != 2 || inside) return;
+        inside = true;
+        while (told < 1'000'000 && host.control(0, 99, 0)) ++told;
+        inside = false;
+    };
+    host.platform.tick_ns = 100'000'000;
+    REQUIRE(host.console.start(host.platform, host.device));
+    host.console.settle();
+    CHECK(told > 32);
+    CHECK(told < 1'000'000);
+}
+
 TEST_CASE("more ports than we serve are refused with PORT_READY 0") {
     SerialHost host({.maximum = 8});
     host.plugged_at_start = {{0, {"a", false}}, {5, {"b", false}}};

@@ -16,8 +16,8 @@ def reserve(candidates, kind=socket.SOCK_STREAM):
         try:
             claim.bind(f"\0ringside-{'udp' if kind == socket.SOCK_DGRAM else 'tcp'}-{port}")
             with socket.socket(socket.AF_INET, kind) as probe:
-                # As QEMU does: a connection that was closed a moment ago is no obstacle.
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                # As QEMU does: a connection that was closed a moment ago is no obstacle. (For UDP the word would let two have one port.)
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, kind == socket.SOCK_STREAM)
                 probe.bind(("127.0.0.1", port))
         except OSError as error:
             claim.close()
