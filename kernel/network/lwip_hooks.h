@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 u32_t ringside_tcp_isn(const ip_addr_t* local_ip, u16_t local_port, const ip_addr_t* remote_ip, u16_t remote_port);
-err_t ringside_tcp_input(struct tcp_pcb* pcb, const struct tcp_hdr* header, const struct pbuf* packet);
+err_t ringside_tcp_input(struct tcp_pcb* pcb, struct tcp_hdr* header, struct pbuf* packet);
 
 #ifdef __cplusplus
 }

@@ -43,6 +43,9 @@
 #define LWIP_IPV6 0
 #define LWIP_ARP 1
 #define ARP_QUEUEING 1
+/* Answers to a burst of first connections wait for one address: lwIP's 3 would lose the rest to a retransmission, 3 s later. */
+#define ARP_QUEUE_LEN 32
+#define MEMP_NUM_ARP_QUEUE 64
 #define LWIP_ICMP 1
 #define LWIP_RAW 1
 #define LWIP_UDP 1
@@ -112,7 +115,7 @@
 /* Hooks (lwip_hooks.h): random numbers and initial sequence numbers (RFC 6528) from the system's generator. */
 #define LWIP_HOOK_FILENAME "lwip_hooks.h"
 #define LWIP_HOOK_TCP_ISN ringside_tcp_isn
-/* lwIP answers every empty segment that arrives while its window is closed; two of it, both closed, never stop (network.cpp). */
+/* Two corrections: what arrives while the window is closed, and a new connection where an old one is in TIME-WAIT (tcp_hooks.cpp). */
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, header, option_length, option_length1, option2, packet) ringside_tcp_input(pcb, header, packet)
 
 #endif

@@ -2,22 +2,17 @@
 #include <array>
 #include <new>
 
-#include "kernel/entropy/chacha20.hpp"
-#include "kernel/entropy/entropy.hpp"
 #include "kernel/firmware/command_line.hpp"
 #include "kernel/log/log.hpp"
 #include "kernel/network/address_option.hpp"
 #include "kernel/network/core_lock.hpp"
 #include "kernel/network/link.hpp"
-#include "kernel/network/lwip_hooks.h"
 #include "kernel/network/net_interface.hpp"
 #include "kernel/task/semaphore.hpp"
 #include "kernel/task/wait_queue.hpp"
 #include "lwip/dhcp.h"
 #include "lwip/dns.h"
 #include "lwip/priv/tcp_priv.h"
-#include "lwip/prot/tcp.h"
-#include "lwip/tcp.h"
 #include "lwip/tcpip.h"
 
 namespace kernel {
@@ -28,8 +23,6 @@ constinit std::array<NetInterface*, 4> interfaces{};
 constinit bool started = false;
 constinit WaitQueue changed;
 constinit WaitQueue room;
-std::array<std::uint8_t, 32> isn_secret;
-bool isn_secret_known = false;
 
 ip4_addr_t to_lwip(const Ipv4& address) {
     ip4_addr_t result;
@@ -153,29 +146,3 @@ void flush_interfaces() {
 }
 
 } // namespace kernel
-
-// RFC 6528: a clock of 4 microseconds plus a keyed function of the connection, so that nobody off the path can guess it.
-extern "C" u32_t ringside_tcp_isn(const ip_addr_t* local_ip, u16_t local_port, const ip_addr_t* remote_ip, u16_t remote_port) {
-    if (!kernel::isn_secret_known) { // with the first connection: numbers that cannot be guessed cost something
-        kernel::isn_secret_known = true;
-        kernel::random_bytes(std::as_writable_bytes(std::span(kernel::isn_secret)));
-    }
-    std::array<std::uint32_t, 3> connection{ip4_addr_get_u32(ip_2_ip4(local_ip)), ip4_addr_get_u32(ip_2_ip4(remote_ip)),
-                                            std::uint32_t{local_port} << 16 | remote_port};
-    std::array<std::uint8_t, 12> nonce;
-    for (std::size_t i = 0; i < nonce.size(); ++i) nonce[i] = static_cast<std::uint8_t>(connection[i / 4] >> (8 * (i % 4)));
-    const auto block = kernel::chacha20_block(kernel::isn_secret, 0, nonce);
-    const std::uint32_t keyed =
-        std::uint32_t{block[0]} | std::uint32_t{block[1]} << 8 | std::uint32_t{block[2]} << 16 | std::uint32_t{block[3]} << 24;
-    return static_cast<u32_t>(kernel::now_ns() / 4000) + keyed;
-}
-
-// With its receive window closed, lwIP takes every empty segment for one outside the window and answers with an empty segment. When both
-// ends of a connection are lwIP and both windows are closed, the answers never end; over loopback they even keep every other task from
-// running, so that nobody opens a window again. By RFC 9293 (3.10.7.4) an empty segment at the next expected number is inside a closed
-// window: a window of one byte makes lwIP see it so. It is not announced (less than a segment), and lwIP caps the sum by itself.
-extern "C" err_t ringside_tcp_input(struct tcp_pcb* pcb, const struct tcp_hdr* header, const struct pbuf* packet) {
-    const bool open_connection = pcb->state >= ESTABLISHED && pcb->state != TIME_WAIT;
-    if (open_connection && packet->tot_len == 0 && pcb->rcv_wnd == 0 && header->seqno == pcb->rcv_nxt) pcb->rcv_wnd = 1;
-    return ERR_OK;
-}

@@ -1,7 +1,8 @@
 #include "boot/images/selftest/check.hpp"
 
-#include <cstdarg>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 
 namespace selftest {
 
@@ -11,14 +12,33 @@ constinit Totals counted{};
 
 } // namespace
 
+/// The first reason is the one to read.
+void Check::fail(const char* format, std::va_list arguments) {
+    if (state_ == State::failed) return;
+    state_ = State::failed;
+    std::vsnprintf(why_.data(), why_.size(), format, arguments);
+}
+
 bool Check::need(bool condition, const char* format, ...) {
     if (condition) return true;
-    if (state_ != State::failed) { // the first reason is the one to read
-        state_ = State::failed;
-        std::va_list arguments;
-        va_start(arguments, format);
-        std::vsnprintf(why_.data(), why_.size(), format, arguments);
-        va_end(arguments);
+    std::va_list arguments;
+    va_start(arguments, format);
+    fail(format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+bool Check::need_call(bool condition, const char* format, ...) {
+    if (condition) return true;
+    const int error = errno;
+    const bool first = state_ != State::failed;
+    std::va_list arguments;
+    va_start(arguments, format);
+    fail(format, arguments);
+    va_end(arguments);
+    if (first) {
+        const std::size_t length = std::strlen(why_.data());
+        std::snprintf(why_.data() + length, why_.size() - length, ": errno %d", error);
     }
     return false;
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <cstdarg>
 #include <type_traits>
 
 #include "libvirtio/base.hpp"
@@ -17,6 +18,8 @@ class Check {
 public:
     /// What must hold. False: the check has failed, with the first reason given; the body should return.
     [[nodiscard, gnu::format(printf, 3, 4)]] bool need(bool condition, const char* format, ...);
+    /// The same for a call that says why in errno: that is added. (An argument `errno` could be read before the call is made.)
+    [[nodiscard, gnu::format(printf, 3, 4)]] bool need_call(bool condition, const char* format, ...);
     /// The same for something that can fail with an error: "what: message".
     template<class T> [[nodiscard]] bool need(const virtio::Result<T>& result, const char* what) {
         return need(result.has_value(), "%s: %s", what, result.has_value() ? "" : virtio::message(result.error()));
@@ -35,6 +38,7 @@ private:
     friend class Report;
     enum class State { held, failed, skipped };
     State state_ = State::held;
+    void fail(const char* format, std::va_list arguments);
     std::array<char, 200> why_{};
 };
 

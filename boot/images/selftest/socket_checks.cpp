@@ -23,6 +23,8 @@
 #include <ringside/app.hpp>
 
 #include "boot/images/selftest/check.hpp"
+#include "kernel/network/core_lock.hpp"
+#include "kernel/network/lwip_hooks.h"
 #include "kernel/task/task.hpp"
 
 namespace selftest {
@@ -59,10 +61,10 @@ const sockaddr* plain(const sockaddr_in& address) { return reinterpret_cast<cons
 bool listens(Check& check, const Socket& server, std::uint16_t port) {
     const sockaddr_in address = loopback(port);
     const int yes = 1;
-    return check.need(server.get() >= 0, "no socket: errno %d", errno) &&
-           check.need(setsockopt(server.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0, "SO_REUSEADDR: errno %d", errno) &&
-           check.need(bind(server.get(), plain(address), sizeof address) == 0, "bind: errno %d", errno) &&
-           check.need(listen(server.get(), SOMAXCONN) == 0, "listen: errno %d", errno);
+    return check.need_call(server.get() >= 0, "no socket") &&
+           check.need_call(setsockopt(server.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0, "SO_REUSEADDR") &&
+           check.need_call(bind(server.get(), plain(address), sizeof address) == 0, "bind") &&
+           check.need_call(listen(server.get(), SOMAXCONN) == 0, "listen");
 }
 
 std::int64_t milliseconds() {
@@ -80,11 +82,10 @@ struct Pair {
     explicit Pair(std::uint16_t port) : port_(port) {}
     [[nodiscard]] bool connected(Check& check) {
         const sockaddr_in address = loopback(port_);
-        if (!listens(check, server, port_) ||
-            !check.need(connect(client.get(), plain(address), sizeof address) == 0, "connect: errno %d", errno))
+        if (!listens(check, server, port_) || !check.need_call(connect(client.get(), plain(address), sizeof address) == 0, "connect"))
             return false;
         peer = Socket(accept(server.get(), nullptr, nullptr));
-        return check.need(peer.get() >= 0, "accept: errno %d", errno);
+        return check.need_call(peer.get() >= 0, "accept");
     }
 
 private:
@@ -154,17 +155,17 @@ void without_waiting(Check& check) {
     if (!check.need(fcntl(client.get(), F_SETFL, O_NONBLOCK) == 0 && (fcntl(client.get(), F_GETFL) & O_NONBLOCK) != 0, "O_NONBLOCK"))
         return;
     const int result = connect(client.get(), plain(address), sizeof address);
-    if (!check.need(result < 0 && errno == EINPROGRESS, "connect gave %d, errno %d", result, errno)) return;
+    if (!check.need_call(result < 0 && errno == EINPROGRESS, "connect gave %d", result)) return;
     pollfd wanted{client.get(), POLLOUT, 0};
     if (!check.need(poll(&wanted, 1, 5000) == 1 && wanted.revents == POLLOUT, "poll: revents %d", wanted.revents)) return;
     int error = -1;
     socklen_t size = sizeof error;
     if (!check.need(getsockopt(client.get(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0, "SO_ERROR %d", error)) return;
     char byte = 0;
-    if (!check.need(recv(client.get(), &byte, 1, 0) < 0 && errno == EAGAIN, "an empty socket gave errno %d", errno)) return;
+    if (!check.need_call(recv(client.get(), &byte, 1, 0) < 0 && errno == EAGAIN, "an empty socket")) return;
     Socket peer(accept(server.get(), nullptr, nullptr));
     const iovec parts[] = {{const_cast<char*>("ab"), 2}, {const_cast<char*>("cde"), 3}};
-    if (!check.need(writev(peer.get(), parts, 2) == 5, "writev: errno %d", errno)) return;
+    if (!check.need_call(writev(peer.get(), parts, 2) == 5, "writev")) return;
     int available = 0;
     wanted.events = POLLIN;
     (void)(check.need(poll(&wanted, 1, 5000) == 1, "nothing came") &&
@@ -174,7 +175,9 @@ void without_waiting(Check& check) {
 void refused(Check& check) {
     const sockaddr_in address = loopback(7999);
     Socket waiting(SOCK_STREAM, 0);
-    if (!check.need(connect(waiting.get(), plain(address), sizeof address) < 0 && errno == ECONNREFUSED, "errno %d", errno)) return;
+    if (!check.need_call(connect(waiting.get(), plain(address), sizeof address) < 0 && errno == ECONNREFUSED,
+                         "a port where nobody listens"))
+        return;
     Socket polled(SOCK_STREAM, 0);
     fcntl(polled.get(), F_SETFL, O_NONBLOCK);
     (void)connect(polled.get(), plain(address), sizeof address);
@@ -230,7 +233,7 @@ void poll_and_select(Check& check) {
 void receive_timeouts(Check& check) {
     Socket receiver(SOCK_DGRAM, 0);
     const sockaddr_in address = loopback(7004);
-    if (!check.need(bind(receiver.get(), plain(address), sizeof address) == 0, "bind: errno %d", errno)) return;
+    if (!check.need_call(bind(receiver.get(), plain(address), sizeof address) == 0, "bind")) return;
     // Longer than the distance of the stack's own timers, which must not cut it short.
     const timeval limit{1, 300'000};
     setsockopt(receiver.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
@@ -238,19 +241,19 @@ void receive_timeouts(Check& check) {
     char byte = 0;
     const ssize_t count = recv(receiver.get(), &byte, 1, 0);
     const std::int64_t waited = milliseconds() - start;
-    (void)(check.need(count < 0 && errno == EAGAIN, "recv gave %d, errno %d", static_cast<int>(count), errno) &&
+    (void)(check.need_call(count < 0 && errno == EAGAIN, "recv gave %d", static_cast<int>(count)) &&
            check.need(waited >= 1300 && waited < 20'000, "1300 ms took %d", static_cast<int>(waited)));
 }
 
 void datagrams(Check& check) {
     Socket receiver(SOCK_DGRAM, 0), sender(SOCK_DGRAM, 0);
     const sockaddr_in address = loopback(7005);
-    if (!check.need(bind(receiver.get(), plain(address), sizeof address) == 0, "bind: errno %d", errno)) return;
+    if (!check.need_call(bind(receiver.get(), plain(address), sizeof address) == 0, "bind")) return;
     std::array<unsigned char, 9000> sent, got;
     for (std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{1472}, std::size_t{9000}}) {
         for (std::size_t i = 0; i < size; ++i) sent[i] = pattern(i + size);
         const ssize_t out = sendto(sender.get(), sent.data(), size, 0, plain(address), sizeof address);
-        if (!check.need(out == static_cast<ssize_t>(size), "sendto of %zu: errno %d", size, errno)) return;
+        if (!check.need_call(out == static_cast<ssize_t>(size), "sendto of %zu", size)) return;
         sockaddr_in from{};
         socklen_t length = sizeof from;
         const ssize_t in = recvfrom(receiver.get(), got.data(), got.size(), 0, reinterpret_cast<sockaddr*>(&from), &length);
@@ -289,7 +292,8 @@ void closing(Check& check) {
     if (!check.need(recv(pair.peer.get(), &byte, 1, 0) == 0, "the other end saw no end")) return;
     close_under(check, pair.server, wait_in_accept);
     if (!check.need(recv(pair.peer.get(), &byte, 1, 0) == 0, "an accepted connection went with its server")) return;
-    (void)check.need(recv(200, &byte, 1, 0) < 0 && errno == EBADF && recv(1, &byte, 1, 0) < 0 && errno == ENOTSOCK, "errno %d", errno);
+    (void)check.need_call(recv(200, &byte, 1, 0) < 0 && errno == EBADF && recv(1, &byte, 1, 0) < 0 && errno == ENOTSOCK,
+                          "descriptors that are none");
 }
 
 void closing_with_waiting(Check& check) {
@@ -297,7 +301,7 @@ void closing_with_waiting(Check& check) {
     if (!listens(check, server, 7007)) return;
     const sockaddr_in address = loopback(7007);
     for (Socket* client : {&first, &second}) {
-        if (!check.need(connect(client->get(), plain(address), sizeof address) == 0, "connect: errno %d", errno)) return;
+        if (!check.need_call(connect(client->get(), plain(address), sizeof address) == 0, "connect")) return;
     }
     server.end();
     char byte = 0;
@@ -330,11 +334,61 @@ void no_leaks(Check& check) {
         Socket client(SOCK_STREAM, 0);
         if (i == 0) lowest = client.get();
         if (!check.need(client.get() == lowest, "descriptor %d after %d connections, %d at first", client.get(), i, lowest)) return;
-        if (!check.need(connect(client.get(), plain(address), sizeof address) == 0, "connection %d: errno %d", i, errno)) return;
+        if (!check.need_call(connect(client.get(), plain(address), sizeof address) == 0, "connection %d", i)) return;
         Socket peer(accept(server.get(), nullptr, nullptr));
         char byte = 'x';
-        if (!check.need(send(client.get(), &byte, 1, 0) == 1 && recv(peer.get(), &byte, 1, 0) == 1, "connection %d: errno %d", i, errno))
+        if (!check.need_call(send(client.get(), &byte, 1, 0) == 1 && recv(peer.get(), &byte, 1, 0) == 1, "connection %d", i)) return;
+    }
+}
+
+/// A connection from a port of our choice. Where the last one from there is still being closed, a little later.
+bool connects_from(Check& check, Socket& client, const sockaddr_in& here, const sockaddr_in& there) {
+    const int yes = 1;
+    for (const std::int64_t deadline = milliseconds() + 5000;;) {
+        client = Socket(SOCK_STREAM, 0);
+        if (!check.need_call(setsockopt(client.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0, "SO_REUSEADDR") ||
+            !check.need_call(bind(client.get(), plain(here), sizeof here) == 0, "bind"))
+            return false;
+        if (connect(client.get(), plain(there), sizeof there) == 0) return true;
+        if (!check.need_call(errno == EADDRINUSE && milliseconds() < deadline, "connect")) return false;
+        usleep(1000);
+    }
+}
+
+u32_t initial_sequence_number(const sockaddr_in& local, const sockaddr_in& remote) {
+    ip_addr_t from, to;
+    ip_addr_set_ip4_u32_val(from, local.sin_addr.s_addr);
+    ip_addr_set_ip4_u32_val(to, remote.sin_addr.s_addr);
+    kernel::CoreLock lock;
+    return ringside_tcp_isn(&from, ntohs(local.sin_port), &to, ntohs(remote.sin_port));
+}
+
+/// A client that closes last comes again from the same port at once: the server's TIME-WAIT is no reason to keep it waiting, and the
+/// sequence numbers begin behind the old ones, though more was sent than their clock has counted.
+void port_used_again(Check& check) {
+    const sockaddr_in here = loopback(7010), there = loopback(7009);
+    Socket server(SOCK_STREAM, 0), client(-1);
+    if (!listens(check, server, 7009)) return;
+    std::array<char, 16384> block{};
+    constexpr std::size_t kBlocks = 8;
+    u32_t first = 0;
+    for (int i = 0; i < 4; ++i) {
+        if (!connects_from(check, client, here, there)) return;
+        const u32_t now = initial_sequence_number(there, here);
+        if (i > 0 && !check.need(now - first >= kBlocks * block.size(), "connection %d begins %u behind the one before", i,
+                                 static_cast<unsigned>(now - first)))
             return;
+        first = now;
+        Socket peer(accept(server.get(), nullptr, nullptr));
+        for (std::size_t sent = 0; sent < kBlocks; ++sent) {
+            const auto count = send(peer.get(), block.data(), block.size(), 0);
+            if (!check.need_call(count == static_cast<ssize_t>(block.size()), "send on connection %d", i)) return;
+        }
+        peer.end();
+        std::size_t received = 0;
+        for (ssize_t count = 0; (count = recv(client.get(), block.data(), block.size(), 0)) > 0;)
+            received += static_cast<std::size_t>(count);
+        if (!check.need_call(received == kBlocks * block.size(), "connection %d: %zu bytes", i, received)) return;
     }
 }
 
@@ -349,6 +403,7 @@ void check_sockets() {
     run("sockets.datagrams", datagrams);
     run("sockets.closing", closing);
     run("sockets.closing_with_waiting", closing_with_waiting);
+    run("sockets.port_used_again", port_used_again);
     run("sockets.names", names);
     run("sockets.no_leaks", no_leaks);
 }

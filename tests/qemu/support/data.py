@@ -5,6 +5,7 @@ knows about the devices. machine_test.py does it with much data on a few machine
     data.run(checks)
 """
 
+import contextlib
 import hashlib
 import random
 import re
@@ -190,19 +191,23 @@ class Data:
         """Several connections at once."""
         problems = []
 
-        def one(number):
+        def one(number, service):
             try:
-                with traffic.Service(self.tcp_port) as service:
-                    service.up(500_000 + number, 30 + number)
-                    service.down(500_000 + number, 40 + number)
+                service.up(500_000 + number, 30 + number)
+                service.down(500_000 + number, 40 + number)
             except (AssertionError, OSError) as error:
                 problems.append(f"connection {number}: {error}")
 
-        threads = [threading.Thread(target=one, args=(number,)) for number in range(self.amounts.connections)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(120)
+        with contextlib.ExitStack() as stack:
+            threads = []
+            for number in range(self.amounts.connections):
+                service = stack.enter_context(traffic.Service(self.tcp_port))
+                service.up(1, number)       # it is through, so the next may come (traffic.connect)
+                threads.append(threading.Thread(target=one, args=(number, service)))
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(120)
         need(not problems, "; ".join(problems))
 
     def tcp_from_guest(self):

@@ -11,7 +11,9 @@ CHUNK = 1 << 20
 
 
 def connect(port, timeout=30):
-    """To the guest. QEMU's user network accepts before the guest has, so the answer may be an end of file: see Service."""
+    """To the guest. QEMU's user network accepts before the guest has, so the answer may be an end of file: see Service. It lets one
+    connection wait for that, and of more Linux resets some (QEMU listens with a backlog of 1): several are opened one after another,
+    with an answer over each before the next."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=timeout)
     connection.settimeout(timeout)
     return connection
