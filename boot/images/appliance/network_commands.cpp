@@ -37,8 +37,9 @@ int ip(Session& session, Arguments) {
         session.out.print("%s: %02x:%02x:%02x:%02x:%02x:%02x, MTU %u, link %s\n", link->name(), mac[0], mac[1], mac[2], mac[3], mac[4],
                           mac[5], link->mtu(), link->up() ? "up" : "down");
     }
-    // Right after the start the lease may not be there yet.
-    const auto lan = ringside::net::up(10s);
+    auto lan = ringside::net::status();
+    // Right after the start the lease may not be there yet; a link that is down is an answer.
+    if (!lan && lan.error() == virtio::Error::no_lease) lan = ringside::net::up(10s);
     if (!lan)
         return session.fail("%s", lan.error() == virtio::Error::no_device ? "there is no network device" : virtio::message(lan.error()));
     session.out.print("address %s\n", lan->address.text().c_str());
