@@ -44,7 +44,7 @@ void read_interrupts(const TreeNode& node, PciHost& host) noexcept {
             const std::array<std::uint32_t, 3> unit{std::uint32_t{host.first_bus} << 16 | device << kDeviceShift, 0, 0};
             const std::array<std::uint32_t, 1> specifier{pin};
             const auto interrupt = node.map_interrupt(unit, specifier);
-            const auto line = interrupt ? line_of(*interrupt) : std::nullopt;
+            const auto line = interrupt ? device_line_of(*interrupt) : std::nullopt;
             if (line && host.interrupt_count < host.interrupts.size())
                 host.interrupts[host.interrupt_count++] = {static_cast<std::uint8_t>(device), static_cast<std::uint8_t>(pin), *line};
         }
@@ -95,7 +95,7 @@ void read_mmio_device(const TreeNode& node, TreeMachine& into) noexcept {
         return into.warnings.add(node, "a virtio-mmio device without usable registers");
     if (into.device_count == into.devices.size()) return into.warnings.add(node, "more virtio-mmio devices than can be kept");
     const auto interrupt = node.interrupt(0);
-    const auto line = interrupt ? line_of(*interrupt) : std::nullopt;
+    const auto line = interrupt ? device_line_of(*interrupt) : std::nullopt;
     if (!line) return into.warnings.add(node, "a virtio-mmio device without an interrupt that we know");
     into.devices[into.device_count++] = {registers->base, registers->size, *line, MmioDevice::Source::device_tree};
 }

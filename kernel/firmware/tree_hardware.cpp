@@ -49,7 +49,7 @@ Uart uart_at(const TreeNode& node) noexcept {
     Uart uart{.kind = uart_kind(node), .registers = registers_of(node, 0), .line = {}};
     if (uart.registers.base == 0 || !node.enabled()) return {};
     if (const auto interrupt = node.interrupt(0))
-        if (const auto line = line_of(*interrupt)) uart.line = *line;
+        if (const auto line = device_line_of(*interrupt)) uart.line = *line;
     return uart;
 }
 
@@ -231,7 +231,7 @@ private:
             const auto handle = key->cell("gpios", 0), pin = key->cell("gpios", 1);
             const auto gpio = handle ? tree_.find_handle(*handle) : std::nullopt;
             const auto interrupt = gpio && gpio->compatible("arm,pl061") ? gpio->interrupt(0) : std::nullopt;
-            const auto line = interrupt ? line_of(*interrupt) : std::nullopt;
+            const auto line = interrupt ? device_line_of(*interrupt) : std::nullopt;
             const Registers registers = line ? registers_of(*gpio, 0) : Registers{};
             if (registers.base == 0 || !pin || *pin > 7) return warn(*key, "a power button on no GPIO chip that we know");
             hardware_.power.button_gpio = registers;
@@ -366,6 +366,11 @@ std::optional<arch::Line> line_of(const TreeInterrupt& interrupt) noexcept {
     if (cells[0] == 0 || cells[0] > 1023 || interrupt.cell_count < (aplic ? 2U : 1U)) return std::nullopt;
     // A PLIC sees levels; what its gateways make of them is their own business.
     return aplic ? flagged(cells[0], cells[1]) : Line{cells[0], Trigger::level, Polarity::high};
+}
+
+std::optional<arch::Line> device_line_of(const TreeInterrupt& interrupt) noexcept {
+    const auto line = line_of(interrupt);
+    return line && is_gic(interrupt.controller) && line->gsi < kFirstShared ? std::nullopt : line;
 }
 
 } // namespace kernel

@@ -46,6 +46,8 @@ void read_machine(const DeviceTree& tree, TreeMachine& into) noexcept;
 
 /// An interrupt as the processors count it; nothing if its chip is not one that we know, or has no such input.
 [[nodiscard]] std::optional<arch::Line> line_of(const TreeInterrupt& interrupt) noexcept;
+/// The same for a device that all processors share: nothing, too, if the interrupt is each processor's own (the GIC's private ones).
+[[nodiscard]] std::optional<arch::Line> device_line_of(const TreeInterrupt& interrupt) noexcept;
 
 /// Parts of read_machine (tree_buses.cpp).
 void read_pci_host(const TreeNode& node, TreeMachine& into) noexcept;

@@ -379,6 +379,33 @@ TEST_CASE("what makes no sense is named, and the rest used") {
     CHECK(std::string(machine.warnings.items[6].what) == "a virtio-mmio device without an interrupt that we know");
 }
 
+TEST_CASE("a device on an interrupt that is each processor's own, as the timer's is") {
+    TreeWriter writer;
+    writer.begin("").cells("#address-cells", {1}).cells("#size-cells", {1}).cells("interrupt-parent", {1});
+    writer.begin("gic").text("compatible", {"arm,cortex-a15-gic"}).cells("phandle", {1}).cells("#interrupt-cells", {3});
+    writer.flag("interrupt-controller").cells("reg", {0x8000, 0x1000, 0x9000, 0x1000}).end();
+    writer.begin("timer").text("compatible", {"arm,armv8-timer"});
+    writer.cells("interrupts", {1, 13, 4, 1, 14, 4, 1, 11, 4, 1, 10, 4}).end();
+    const auto device = [&](const char* name, const char* kind, std::uint32_t base, std::uint32_t type, std::uint32_t number) {
+        writer.begin(name).text("compatible", {kind}).cells("reg", {base, 0x200}).cells("interrupts", {type, number, 4}).end();
+    };
+    device("shared", "virtio,mmio", 0x2000, 0, 11);
+    device("timers", "virtio,mmio", 0x2200, 1, 11);
+    device("serial", "arm,pl011", 0x2400, 1, 11);
+    writer.end();
+    const Blob blob = writer.done();
+    static TreeMachine machine;
+    const DeviceTree tree = opened(blob);
+    read_machine(tree, machine);
+    CHECK(machine.hardware.timer.line.gsi == 27);
+    REQUIRE(machine.device_count == 1);
+    CHECK((machine.devices[0].base == 0x2000 && machine.devices[0].line.gsi == 43));
+    CHECK((machine.hardware.uart.kind == arch::Uart::Kind::pl011 && machine.hardware.uart.line == Line{}));
+    REQUIRE(machine.warnings.count == 1);
+    CHECK(std::string(machine.warnings.items[0].node) == "timers");
+    CHECK(std::string(machine.warnings.items[0].what) == "a virtio-mmio device without an interrupt that we know");
+}
+
 TEST_CASE("trees that were made to take long do not") {
     // As long as a tree may be: devices whose controller is nowhere, maps whose targets differ from row to row, empty memory, parents with
     // properties without end. Without limits this test would not come to its own end.
