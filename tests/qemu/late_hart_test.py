@@ -25,28 +25,53 @@ def symbol(elf, name):
     return next(int(line.split()[0], 16) for line in listing.splitlines() if line.split()[-1] == name)
 
 
-def led_astray(configuration, folder):
+def booted(configuration, folder, smp, checks, mislead):
+    """What was printed on the serial port and the console. mislead(debugger, tree): what the debugger does once the first hart has come, with
+    the address of its device tree."""
     elf = image("selftest")
-    entry, secondary = symbol(elf, "ringside_entry"), symbol(elf, "ringside_secondary_entry")
-    path = Path(folder) / "gdb"
-    machine = make(configuration, elf, network=False, balloon=False, smp=3, command_line=["only=processors"],
+    path = Path(folder) / f"gdb{smp}"
+    machine = make(configuration, elf, network=False, balloon=False, smp=smp, command_line=[f"only={checks}"],
                    extra=["-gdb", f"unix:{path},server=on,wait=off"])
     with Guest(machine, running=False) as guest:
         with Debugger(connect(path, 20)) as debugger:
-            tree = debugger.register(debugger.stop_at(entry), A1)
-            for place in (entry, secondary):
-                late = debugger.stop_at(secondary)
-                debugger.set_register(late, A1, tree)
-                debugger.set_register(late, PC, place)
+            mislead(debugger, debugger.register(debugger.stop_at(symbol(elf, "ringside_entry")), A1))
             debugger.go()
         equal(guest.wait(60), 0, "status")
-        need("ok processors.all" in guest.console_text(), "not all processors are there")
         equal(guest.serial_text().count("of memory, clock from"), 1, "how often it began")
+        return guest.serial_text(), guest.console_text()
+
+
+def led_astray(configuration, folder):
+    entry, secondary = (symbol(image("selftest"), f"ringside_{name}entry") for name in ("", "secondary_"))
+
+    def mislead(debugger, tree):
+        for place in (entry, secondary):
+            late = debugger.stop_at(secondary)
+            debugger.set_register(late, A1, tree)
+            debugger.set_register(late, PC, place)
+
+    console = booted(configuration, folder, 3, "processors", mislead)[1]
+    need("ok processors.all" in console, "not all processors are there")
+
+
+def nobody_asked(configuration, folder):
+    """A hart with a number that was not asked for is put to sleep; the one that was does not come, and it goes on without."""
+    entry, secondary = (symbol(image("selftest"), f"ringside_{name}entry") for name in ("", "secondary_"))
+
+    def mislead(debugger, tree):
+        stranger = debugger.stop_at(secondary)
+        debugger.set_register(stranger, A0, 7)
+        debugger.set_register(stranger, PC, entry)
+
+    serial, console = booted(configuration, folder, 2, "clock", mislead)
+    need("it did not come in time" in serial + console, f"nothing is said of the one that did not come: {serial}")
+    need("ok clock.monotonic" in console, "no check was run")
 
 
 def main():
     with Checks("late hart", 100) as checks, tempfile.TemporaryDirectory(prefix="ringside-late-") as folder:
         checks.run("late_hart.led_astray", led_astray, sys.argv[1], folder)
+        checks.run("late_hart.nobody_asked", nobody_asked, sys.argv[1], folder)
     return checks.status()
 
 
