@@ -70,12 +70,28 @@ class WrongArguments(unittest.TestCase):
                 self.refused("run", option, value, naming=option)
 
     def test_addresses(self):
-        for value in ("10.0.2.15", "10.0.2.15/24", "10.0.2.300/24,10.0.2.2", "10.0.2.15/40,10.0.2.2", "10.0.2.15/24,192.168.1.1", "x"):
+        for value in ("10.0.2.15", "10.0.2.15/24", "10.0.2.300/24,10.0.2.2", "10.0.2.15/40,10.0.2.2", "10.0.2.15/24,192.168.1.1", "x",
+                      "10.0.2.15/255.255.255.0,10.0.2.2", "10.0.2.15/0.0.0.255,10.0.2.2"):
             with self.subTest(value=value):
                 self.refused("run", "--ip", value, naming="--ip")
 
     def test_unbalanced_quotes(self):
         self.refused("run", "--qemu-args", "'x", naming="--qemu-args")
+        self.refused("run", "--append", "x='y", naming="--append")
+
+    def test_both_kinds_of_quotes(self):
+        self.refused("run", "--", "it's \"both\"", naming="both kinds of quotes")
+        self.refused("run", "--append", "\"it's \\\"both\\\"\"", naming="both kinds of quotes")
+
+    def test_examples_without_a_kernel(self):
+        self.refused("run", "bare-armv7", "--command", "help", naming="--command does not go with bare-armv7")
+        self.refused("run", "bare-armv7", "--memory", "64", naming="--memory")
+        self.refused("run", "bare-aarch64-pci", "--", "word", naming="no arguments")
+
+    def test_folder_that_cannot_be_made(self):
+        made = ringside("new", "/proc/nowhere")
+        self.assertEqual((made.returncode, made.stdout, made.stderr.count("\n")), (1, "", 1), made.stderr)
+        self.assertIn("/proc/nowhere", made.stderr)
 
     def test_unknown_accelerator(self):
         self.refused("run", "--accel", "hvf", naming="'hvf'")

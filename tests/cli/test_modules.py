@@ -12,9 +12,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "toolchain"))
 
 from ringside import bench, disk, lwip, machine, newlib, platforms, ports, results, run, size, test  # noqa: E402
-from ringside.arguments import joined  # noqa: E402
+from ringside.arguments import Parser, joined  # noqa: E402
 from ringside.machine import Disk, Forward, Machine  # noqa: E402
 from ringside.messages import UserError  # noqa: E402
+from ringside.paths import ROOT  # noqa: E402
 
 
 class CommandLine(unittest.TestCase):
@@ -71,9 +72,48 @@ class CommandLine(unittest.TestCase):
         line = Machine(image="x", program_arguments=["one", "two words"]).arguments()[-1]
         self.assertTrue(line.endswith('-- one "two words"'), line)
 
+    def test_quotes_are_the_kernels(self):
+        """Which takes blanks and the other quote between two quotes, and has no way to make a quote a plain letter (command_line.cpp)."""
+        for word, written in (("plain", "plain"), ("it's", '"it\'s"'), ('say "hi"', "'say \"hi\"'"), (r"C:\dir name", r'"C:\dir name"'), ("", '""'),
+                              ("a\\b", "a\\b")):
+            with self.subTest(word=word):
+                self.assertEqual(machine.quoted(word), written)
+                line = Machine(image="x", command_line=["key=a b"], program_arguments=[word, "next"]).arguments()[-1]
+                self.assertTrue(line.endswith(f'"key=a b" -- {written} next'), line)
+        with self.assertRaises(UserError) as caught:
+            machine.quoted("it's \"both\"")
+        self.assertEqual(caught.exception.status, 2)
+
     def test_asking_twice_gives_the_same(self):
         description = Machine(image="x", machine="microvm", disks=[Disk("a.img")])
         self.assertEqual(description.arguments(), description.arguments())
+
+    def test_words_of_ours_stand_before_the_programs(self):
+        """The kernel reads no ip= and no command= behind --."""
+        with tempfile.TemporaryDirectory() as folder:
+            options = Parser()
+            run.add_arguments(options)
+            options = options.parse_args(["--append=log=debug -- 'two words' x", "--ip", "10.0.2.15/24,10.0.2.2"])
+            options.program_arguments = ["last"]
+            run.split_words(options)
+            line = run.make_machine(options, "x", folder).arguments()[-1]
+        self.assertTrue(line.endswith('log=debug ip=10.0.2.15/24,10.0.2.2 -- "two words" x last'), line)
+
+    def test_own_folder_with_an_examples_name(self):
+        self.assertEqual(run.bare_example("bare-armv7"), "bare-armv7")
+        self.assertEqual(run.bare_example(str(ROOT / "examples" / "bare-armv7")), "bare-armv7")
+        self.assertEqual(run.bare_example("hello"), "")
+        with tempfile.TemporaryDirectory() as folder:
+            own = Path(folder) / "bare-armv7"
+            own.mkdir()
+            self.assertEqual(run.bare_example(str(own)), "")
+
+    def test_every_transport_of_a_machine_has_interrupts_that_go_with_it(self):
+        for board in platforms.BOARDS:
+            for transport in platforms.TRANSPORTS:
+                exists = any(not platforms.why_not(board, transport, "split", irq) for irq in platforms.INTERRUPTS)
+                reason = platforms.why_not(board, transport, "split", platforms.best_interrupts(board, transport))
+                self.assertEqual(reason == "", exists, f"{board.arch} {board.name} {transport}: {reason}")
 
     def test_values_with_a_dash(self):
         self.assertEqual(joined(["run", "--qemu-args", "-snapshot", "--gdb"], ("--qemu-args",)), ["run", "--qemu-args=-snapshot", "--gdb"])

@@ -3,6 +3,7 @@
 import argparse
 import ipaddress
 import os
+import re
 import shlex
 
 
@@ -57,7 +58,8 @@ def static_address(text):
     """A.B.C.D/BITS,GATEWAY[,DNS] -> (address, text): checked here, since the guest can only complain once it has booted."""
     parts = text.split(",")
     try:
-        if "/" not in parts[0] or not 2 <= len(parts) <= 3:
+        # No netmask, which ipaddress would take, too: the guest does not.
+        if not re.fullmatch(r"[0-9.]+/[0-9]{1,2}", parts[0]) or not 2 <= len(parts) <= 3:
             raise ValueError
         interface = ipaddress.IPv4Interface(parts[0])
         others = [ipaddress.IPv4Address(part) for part in parts[1:]]

@@ -5,6 +5,7 @@ toolchain file, built here as its reader would build it, and booted in QEMU.
     command = bare.command("bare-armv7", elf, "disk.img", console="console.txt")
 """
 
+import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,10 +26,10 @@ class Example:
 
 
 EXAMPLES = {
-    "bare-armv7": Example("arm-none-eabi", ("gcc-arm-none-eabi", "libstdc++-arm-none-eabi-dev", "libnewlib-dev", "qemu-system-arm"),
+    "bare-armv7": Example("arm-none-eabi", ("cmake", "ninja-build", "gcc-arm-none-eabi", "libstdc++-arm-none-eabi-dev", "libnewlib-dev", "qemu-system-arm"),
                           ("qemu-system-arm", "-M", "virt", "-cpu", "cortex-a15", "-global", "virtio-mmio.force-legacy=false"), "device", True),
     # Without highmem the configuration space and the windows of the PCI host stand below 1 GiB.
-    "bare-aarch64-pci": Example("aarch64-linux-gnu", ("g++-aarch64-linux-gnu", "qemu-system-arm"),
+    "bare-aarch64-pci": Example("aarch64-linux-gnu", ("cmake", "ninja-build", "g++-aarch64-linux-gnu", "qemu-system-arm"),
                                 ("qemu-system-aarch64", "-M", "virt,highmem=off", "-cpu", "cortex-a57"), "pci", False),
 }
 PACKAGES = sorted({package for example in EXAMPLES.values() for package in example.packages})
@@ -60,7 +61,7 @@ def command(name, elf, disk, console="", serial="stdio"):
     example = EXAMPLES[name]
     words = [*example.machine, "-accel", "tcg", "-m", "64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
              "-semihosting-config", "enable=on,target=native", "-serial", serial,
-             "-blockdev", f"driver=raw,node-name=disk0,file.driver=file,file.filename={disk}",
+             "-blockdev", json.dumps({"driver": "raw", "node-name": "disk0", "file": {"driver": "file", "filename": str(disk)}}),
              "-device", f"virtio-blk-{example.transport},drive=disk0,serial=bare"]
     if example.console and console:
         words += ["-chardev", f"file,id=console,path={console}", "-device", f"virtio-serial-{example.transport}",

@@ -58,3 +58,7 @@ def main(words):
         # Whoever read our output has left: there is nobody to tell.
         sys.stderr.close()
         return 141
+    except OSError as error:
+        # A file or folder that cannot be made, read or written.
+        say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return 1

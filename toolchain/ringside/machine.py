@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import platforms
+from .messages import UserError
 
 # On x86 the kernel writes a failing status to this port; QEMU then exits with (status << 1) | 1.
 DEBUG_EXIT = 0xF4
@@ -110,8 +111,8 @@ class Machine:
         count = f"smp={self.smp}"
         words = [*([word] if word else []), count, *([f"transport={self.transport}"] if self.transport else []), *self.command_line]
         if self.program_arguments:
-            words += ["--", *[_quoted(word) for word in self.program_arguments]]
-        return " ".join(words)
+            words += ["--", *self.program_arguments]
+        return " ".join(map(quoted, words))
 
     def _device(self, kind, *options, vectors=True):
         options = [option for option in options if option]
@@ -167,8 +168,14 @@ class Machine:
         return ",".join(["user", "id=net0", *[f"hostfwd={f.protocol}:127.0.0.1:{f.host}-{f.address}:{f.guest}" for f in self.forwards]])
 
 
-def _quoted(word):
-    return word if re.fullmatch(r"[^\s\"]+", word) else '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def quoted(word):
+    """As the kernel's command line has it: blanks and the other quotes may stand between two quotes; nothing makes a quote a plain letter."""
+    if re.fullmatch(r"[^\s\"']+", word):
+        return word
+    for quote in "\"'":
+        if quote not in word:
+            return quote + word + quote
+    raise UserError(f"{word!r} has both kinds of quotes: there is no way to write that on the kernel's command line", 2)
 
 
 def exit_status(code, arch="x86_64"):

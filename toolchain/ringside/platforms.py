@@ -117,7 +117,9 @@ def best_transport(board):
 
 
 def best_interrupts(board, transport):
-    return "msix" if TRANSPORTS[transport].bus == "pci" and board.messages else "intx"
+    if TRANSPORTS[transport].bus == "pci" and board.messages:
+        return "msix"
+    return "poll" if transport == "pci-cfg" else "intx"
 
 
 def why_not(board, transport, ring, interrupts):
@@ -173,7 +175,7 @@ def _last_ring(transport):
 
 def _last_interrupts(board, transport):
     """The line; through the window messages, or none."""
-    return "intx" if transport != "pci-cfg" else "msix" if board.messages else "poll"
+    return "intx" if transport != "pci-cfg" else best_interrupts(board, transport)
 
 
 # Cells that machine_test.py runs with every push, with more data.

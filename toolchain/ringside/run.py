@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -12,9 +11,10 @@ import urllib.parse
 from pathlib import Path
 
 from . import app, bare, disk, packages, platforms, ports, process, setup
-from .arguments import existing_file, integer, shell_words, static_address
-from .machine import Disk, Forward, Machine, accelerator, exit_status, shown
+from .arguments import Parser, existing_file, integer, shell_words, static_address
+from .machine import Disk, Forward, Machine, accelerator, exit_status, quoted, shown
 from .messages import UserError, say
+from .paths import ROOT
 
 
 def add_arguments(parser):
@@ -36,7 +36,8 @@ def add_arguments(parser):
     parser.add_argument("--ip", type=static_address, metavar="A.B.C.D/BITS,GATEWAY[,DNS]", help="a fixed address (default: DHCP)")
     parser.add_argument("--accel", choices=["auto", "tcg", "kvm"], default="auto",
                         help="auto takes KVM only with real hardware virtualisation (default: auto)")
-    parser.add_argument("--append", default="", metavar="'WORDS'", help="more words for the kernel's command line, such as log=debug")
+    parser.add_argument("--append", type=shell_words, default=[], metavar="'WORDS'",
+                        help="more words for the kernel's command line, such as log=debug; behind -- for the program")
     parser.add_argument("--qemu-args", type=shell_words, default=[], metavar="'...'", help="more arguments for QEMU")
     parser.add_argument("--command", metavar="'CMD; CMD'",
                         help="run these in the guest's shell, print what they print, power off, end with the first failing status")
@@ -59,12 +60,21 @@ def describe(machine, program, note):
     return f"booting {program} on {name} ({', '.join(parts)}); {where}"
 
 
+def split_words(options):
+    """The words of --append: the kernel's, and behind -- the program's."""
+    split = options.append.index("--") if "--" in options.append else len(options.append)
+    options.kernel_words = options.append[:split]
+    options.program_arguments = options.append[split + 1:] + options.program_arguments
+    for word in options.kernel_words + options.program_arguments:
+        quoted(word)    # refuses what cannot be written
+
+
 def make_machine(options, image, folder):
     """The machine that the options ask for, without its consoles."""
     disks = [Disk(path, read_only=not os.access(path, os.W_OK)) for path in options.disk] or [Disk(disk.scratch_copy(folder), "sample")]
     machine = Machine(image=image, arch=options.arch, machine=options.machine, transport=options.transport or "", memory=options.memory,
                       smp=options.smp, accel=accelerator(options.accel, options.arch),
-                      disks=disks, network=not options.no_net, command_line=shlex.split(options.append), extra=list(options.qemu_args),
+                      disks=disks, network=not options.no_net, command_line=options.kernel_words, extra=list(options.qemu_args),
                       program_arguments=options.program_arguments, ring=options.ring)
     if machine.network:
         port = free_port(options.port)
@@ -152,16 +162,32 @@ def batch(machine, options, folder):
     return status
 
 
+def bare_example(program):
+    """The name of an example that comes without our kernel; "" for any other program. A folder of one's own may have the same name."""
+    folder = Path(program)
+    if folder.name not in bare.EXAMPLES or (folder.exists() and folder.resolve() != ROOT / "examples" / folder.name):
+        return ""
+    return folder.name
+
+
 def without_kernel(name, options):
     """An example that brings its own processor, machine and start code: it does its work on a disk and ends."""
+    alone = Parser()
+    add_arguments(alone)
+    for word, usual in vars(alone.parse_args([])).items():
+        if word not in ("program", "disk", "print_qemu") and getattr(options, word) != usual:
+            raise UserError(f"--{word.replace('_', '-')} does not go with {name}, which brings its own machine", 2)
+    if options.program_arguments or len(options.disk) > 1:
+        raise UserError(f"{name} takes one disk and no arguments", 2)
     packages.ensure(bare.EXAMPLES[name].packages)
     with tempfile.TemporaryDirectory(prefix="ringside-") as folder:
         return bare.run(name, options.disk[0] if options.disk else disk.scratch_copy(folder), folder, options.print_qemu)
 
 
 def main(options):
-    if Path(options.program).name in bare.EXAMPLES:
-        return without_kernel(Path(options.program).name, options)
+    if name := bare_example(options.program):
+        return without_kernel(name, options)
+    split_words(options)
     board = platforms.board(options.arch, options.machine)
     transport = options.transport or platforms.best_transport(board)
     reason = platforms.why_not(board, transport, options.ring, platforms.best_interrupts(board, transport))
