@@ -33,7 +33,11 @@ void begin_anew(tcp_pcb* old, tcp_hdr* header, pbuf* packet) {
     // Its sequence numbers must not be used again; the clock is behind if the old connection sent more than 250 kB a second.
     const u32_t first = ringside_tcp_isn(&old->local_ip, old->local_port, &old->remote_ip, old->remote_port);
     if (!later(first, old->snd_nxt + kBeyondOld)) isn_advance += old->snd_nxt + kBeyondOld + 1 - first;
+    // Who has only finished sending still has a socket for it, and hears of the end; of a connection in TIME-WAIT lwIP itself tells nobody.
+    const tcp_err_fn ended = old->errf;
+    void* const owner = old->callback_arg;
     tcp_abort(old);
+    if (ended != nullptr) ended(owner, ERR_CLSD);
 
     // As it was before lwIP read it. With options in a second pbuf that is not worth it: the SYN will be repeated.
     const std::size_t length = TCPH_HDRLEN_BYTES(header);

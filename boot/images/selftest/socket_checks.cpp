@@ -392,6 +392,28 @@ void port_used_again(Check& check) {
     }
 }
 
+/// The same where the server has only finished sending and still has its socket: that one is at its end, the new connection is another.
+void port_used_again_half_closed(Check& check) {
+    const sockaddr_in here = loopback(7012), there = loopback(7011);
+    Socket server(SOCK_STREAM, 0), client(-1);
+    if (!listens(check, server, 7011) || !connects_from(check, client, here, there)) return;
+    Socket old(accept(server.get(), nullptr, nullptr));
+    char byte = 'a';
+    if (!check.need_call(send(client.get(), &byte, 1, 0) == 1 && shutdown(old.get(), SHUT_WR) == 0, "half of an end") ||
+        !check.need_call(recv(client.get(), &byte, 1, 0) == 0, "the end of what the server sends"))
+        return;
+    client.end();
+    if (!connects_from(check, client, here, there)) return;
+    Socket fresh(accept(server.get(), nullptr, nullptr));
+    if (!check.need_call(recv(old.get(), &byte, 1, 0) == 1 && byte == 'a', "what the old connection had received") ||
+        !check.need_call(recv(old.get(), &byte, 1, 0) == 0, "the end of the old connection"))
+        return;
+    old.end();
+    byte = 'b';
+    (void)(check.need_call(send(fresh.get(), &byte, 1, 0) == 1 && recv(client.get(), &byte, 1, 0) == 1 && byte == 'b', "to the client") &&
+           check.need_call(send(client.get(), &byte, 1, 0) == 1 && recv(fresh.get(), &byte, 1, 0) == 1 && byte == 'b', "to the server"));
+}
+
 } // namespace
 
 void check_sockets() {
@@ -404,6 +426,7 @@ void check_sockets() {
     run("sockets.closing", closing);
     run("sockets.closing_with_waiting", closing_with_waiting);
     run("sockets.port_used_again", port_used_again);
+    run("sockets.port_used_again_half_closed", port_used_again_half_closed);
     run("sockets.names", names);
     run("sockets.no_leaks", no_leaks);
 }
