@@ -128,6 +128,8 @@ bool BlockDisk::wait(const virtio::BlockRequest& request) {
 /// Completions, configuration changes, healing.
 void BlockDisk::poll() {
     static_cast<void>(device_.poll());
+    // What kick_soon() put off may be all that is left for the device to do, and while somebody can run nobody is idle.
+    device_.kick();
     if (device_.failed()) [[unlikely]]
         recover();
     if (served_.has_waiters()) served_.wake_all();
@@ -148,7 +150,9 @@ void BlockDisk::recover() {
 void BlockDisk::serve_until_done(const virtio::BlockRequest& request, std::uint64_t begun) {
     virtio::Device& device = device_.device();
     serving_ = true;
-    static_cast<void>(wait_for(device.event().word(), begun + kWatchdogPeriodNs));
+    // It may be done already: with another one, or because there was nothing to do.
+    if (request.state == virtio::Request::State::in_flight) [[likely]]
+        static_cast<void>(wait_for(device.event().word(), begun + kWatchdogPeriodNs));
     for (;;) {
         poll();
         if (request.state != virtio::Request::State::in_flight) [[likely]]

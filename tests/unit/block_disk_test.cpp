@@ -183,6 +183,42 @@ TEST_CASE("block disk: trap 28: a device that falls silent costs a reset, every 
     CHECK(again.failures == 0);
 }
 
+TEST_CASE("block disk: a task that never lets the processor idle does not keep a request from the device") {
+    Rig rig;
+    bool notified = false;
+    rig.model.device.on_notify = [&](unsigned) { notified = true; };
+    std::vector<Job> jobs(2);
+    for (unsigned i = 0; i < jobs.size(); ++i) jobs[i] = {.rig = &rig, .number = i};
+    const auto tasks = spawn_all(jobs, read_one);
+    unsigned rounds = 0;
+    while (!(jobs[0].ended && jobs[1].ended) && rounds++ < 1000) {
+        kernel::yield();
+        machine().now += 1000;
+        if (!std::exchange(notified, false)) continue; // a device that was not told of anything does not look
+        rig.model.collect();
+        for (; !rig.model.pending.empty(); rig.model.pending.pop_front()) rig.model.answer(rig.model.pending.front());
+    }
+    CHECK(rounds < 1000);
+    rig.model.device.on_notify = [&](unsigned) { rig.answer_later(); };
+    rig.answer_later();
+    for (kernel::Task* task : tasks) kernel::join(*task);
+    CHECK((jobs[0].error == Error::none && jobs[1].error == Error::none));
+}
+
+TEST_CASE("block disk: what is done already is not waited for") {
+    Rig rig({.features = {1, 2, 6, 10, 11, 28, 29, 32}}); // write-through: a flush has nothing to do
+    const std::uint64_t begun = machine().now;
+    REQUIRE(rig.disk.flush());
+    CHECK(rig.model.flushes == 0);
+    std::array<std::byte, 512> first{}, second{};
+    BlockRequest one, other;
+    REQUIRE(rig.disk.device().read(one, 0, first));
+    REQUIRE(rig.disk.device().read(other, 1, second));
+    CHECK(rig.disk.wait(one));
+    CHECK(rig.disk.wait(other));
+    CHECK(machine().now - begun < 1'000'000);
+}
+
 TEST_CASE("block disk: a machine that stood still does not expire everything") {
     Rig rig;
     std::vector<Job> jobs(1, Job{.rig = &rig, .number = 2});
