@@ -1,5 +1,6 @@
 #include "libvirtio/transport/mmio.hpp"
 
+#include <ringside/arch/barrier.hpp>
 #include <ringside/arch/io.hpp>
 
 #include "libvirtio/memory.hpp"
@@ -45,6 +46,7 @@ Result<std::uint8_t> MmioTransport::status() noexcept {
 }
 
 Result<> MmioTransport::set_status(std::uint8_t value) noexcept {
+    arch::doorbell_barrier(); // rings and buffers come before DRIVER_OK
     write(kStatus, value);
     return {};
 }
@@ -110,6 +112,7 @@ Result<> MmioTransport::enable_modern(const QueueSetup& setup) noexcept {
     write64(kQueueDescriptor, setup.descriptor.value);
     write64(kQueueDriver, setup.driver.value);
     write64(kQueueDevice, setup.device.value);
+    arch::doorbell_barrier(); // it may look at the ring at once
     write(kQueueReady, 1);
     return {};
 }
@@ -123,6 +126,7 @@ Result<> MmioTransport::enable_legacy(const QueueSetup& setup) noexcept {
     write(kGuestPageSize, kLegacyAlignment); // before any queue is used; a reset may have forgotten it
     write(kQueueSize, setup.size);
     write(kQueueAlign, kLegacyAlignment);
+    arch::doorbell_barrier(); // it may look at the ring at once
     write(kQueuePageNumber, *page);
     return {};
 }

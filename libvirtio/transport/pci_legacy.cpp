@@ -1,8 +1,10 @@
 #include "libvirtio/transport/pci_legacy.hpp"
 
+#include <ringside/arch/barrier.hpp>
 #include <ringside/arch/io.hpp>
 
 #include "libvirtio/memory.hpp"
+#include "libvirtio/status.hpp"
 
 namespace virtio {
 
@@ -77,6 +79,12 @@ Result<std::uint8_t> PciLegacyTransport::status() noexcept {
 }
 
 Result<> PciLegacyTransport::set_status(std::uint8_t value) noexcept {
+    // It has confirmed a reset, so it may reach memory again.
+    if (cut_off_ && value == status::kAcknowledge) {
+        function_.set_bus_master(true);
+        cut_off_ = false;
+    }
+    arch::doorbell_barrier(); // rings and buffers come before DRIVER_OK
     registers_.write(kStatus, value);
     return {};
 }
@@ -122,6 +130,7 @@ Result<QueueGrant> PciLegacyTransport::queue_enable(std::uint16_t index, const Q
         grant.vector = registers_.read<std::uint16_t>(kQueueVector); // the device may lack the resources
         if (grant.vector != setup.vector && !mutant(845)) return grant;
     }
+    arch::doorbell_barrier(); // it may look at the ring at once
     registers_.write(kQueuePageNumber, *page);
     const bool ports = registers_.kind() == Registers::Kind::ports;
     grant.doorbell =
@@ -148,6 +157,7 @@ InterruptStatus PciLegacyTransport::interrupt_status() const noexcept {
 
 bool PciLegacyTransport::cut_off() noexcept {
     function_.set_bus_master(false);
+    cut_off_ = true;
     return gone() || (function_.read(0x04, 2) & 4u) == 0 || mutant(848);
 }
 

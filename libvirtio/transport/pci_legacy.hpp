@@ -71,6 +71,7 @@ private:
     PciInterrupts interrupts_;
     Registers registers_;
     std::uint32_t type_ = 0;
+    bool cut_off_ = false;    // from the bus, since a reset was not confirmed
     bool memory_off_ = false; // its registers answer only while memory decoding is off: no MSI-X table then
 };
 

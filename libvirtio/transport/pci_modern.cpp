@@ -1,8 +1,10 @@
 #include "libvirtio/transport/pci_modern.hpp"
 
+#include <ringside/arch/barrier.hpp>
 #include <ringside/arch/io.hpp>
 
 #include "libvirtio/memory.hpp"
+#include "libvirtio/status.hpp"
 
 namespace virtio {
 
@@ -57,6 +59,12 @@ Result<std::uint8_t> PciTransport::status() noexcept {
 }
 
 Result<> PciTransport::set_status(std::uint8_t value) noexcept {
+    // It has confirmed a reset, so it may reach memory again.
+    if (cut_off_ && value == status::kAcknowledge) {
+        function_.set_bus_master(true);
+        cut_off_ = false;
+    }
+    arch::doorbell_barrier(); // rings and buffers come before DRIVER_OK
     common_.write(kStatus, value);
     return {};
 }
@@ -129,6 +137,7 @@ Result<QueueGrant> PciTransport::queue_enable(std::uint16_t index, const QueueSe
     common_.write64(kQueueDescriptor, setup.descriptor.value);
     common_.write64(kQueueDriver, setup.driver.value);
     common_.write64(kQueueDevice, setup.device.value);
+    arch::doorbell_barrier(); // it may look at the ring at once
     common_.write<std::uint16_t>(kQueueEnable, 1);
     grant.doorbell = doorbell(index, static_cast<std::uint32_t>(offset), identifier, setup.notification_data);
     return grant;
@@ -193,6 +202,7 @@ InterruptStatus PciTransport::interrupt_status() const noexcept {
 
 bool PciTransport::cut_off() noexcept {
     function_.set_bus_master(false);
+    cut_off_ = true;
     return gone() || (function_.read(0x04, 2) & 4u) == 0 || mutant(251);
 }
 

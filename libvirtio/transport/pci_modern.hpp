@@ -71,6 +71,7 @@ private:
     std::array<std::uint32_t, kMostWindowQueues> window_offsets_{}; // by queue: where in notify_ it is rung
     std::uint32_t type_ = 0;
     PciReach reach_ = PciReach::mapped;
+    bool cut_off_ = false;     // from the bus, since a reset was not confirmed
     bool window_data_ = false; // kicks through the window carry the ring's position
 };
 

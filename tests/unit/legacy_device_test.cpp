@@ -230,7 +230,12 @@ TEST_CASE("PCI legacy: registers, the device's own queue size, one page number, 
     CHECK(why(transport.queue_enable(1, {256, {0x5000}, {}, {}})) == Error::queue_unavailable);
     bench.put<std::uint8_t>(19, 3);
     CHECK(transport.interrupt_status().acknowledge() == 3);
+    const auto masters = [&] { return (PciFunction{bench.pci, {}}.read(0x04, 2) & 4) != 0; };
     CHECK(transport.cut_off());
+    CHECK(transport.set_status(status::kFailed).has_value());
+    CHECK_FALSE(masters());
+    CHECK(transport.set_status(status::kAcknowledge).has_value()); // only ever written after a reset that was confirmed
+    CHECK(masters());
     bench.pci.keeps_mastering = true;
     CHECK_FALSE(transport.cut_off());
 }

@@ -6,6 +6,7 @@
 
 #include "drivers/bus/mmio_slot.hpp"
 #include "drivers/bus/pci_bus.hpp"
+#include "libvirtio/status.hpp"
 #include "libvirtio/transport/mmio.hpp"
 #include "libvirtio/transport/pci_modern.hpp"
 #include "tests/unit/support/fake_device.hpp"
@@ -304,7 +305,12 @@ TEST_CASE("PCI transport: a device that is gone, short structures, registers tha
     CHECK(why(transport.read_config(0, 3)) == Error::invalid_argument);
 
     set16(pci_abi::kQueueCount, 1);
+    const auto masters = [&] { return (PciFunction{pci, {}}.read(0x04, 2) & 4) != 0; };
     CHECK(transport.cut_off());
+    CHECK(transport.set_status(virtio::status::kFailed).has_value());
+    CHECK_FALSE(masters());
+    CHECK(transport.set_status(virtio::status::kAcknowledge).has_value()); // only ever written after a reset that was confirmed
+    CHECK(masters());
     pci.keeps_mastering = true;
     CHECK_FALSE(transport.cut_off()); // it stays a master of the bus
     std::memset(pci.memory.data(), 0xff, 64);
