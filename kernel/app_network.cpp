@@ -9,6 +9,7 @@
 #include "kernel/app.hpp"
 #include "kernel/network/core_lock.hpp"
 #include "kernel/network/net_interface.hpp"
+#include "kernel/newlib/system_call.hpp"
 #include "kernel/time/clock.hpp"
 #include "lwip/dns.h"
 #include "lwip/inet_chksum.h"
@@ -87,7 +88,10 @@ Address::Text Address::text() const noexcept {
     return text;
 }
 
-Result<Lan> status() {
+namespace {
+
+/// On the first processor.
+Result<Lan> status_here() {
     kernel::NetInterface* interface = kernel::network_interface(0);
     if (interface == nullptr) return virtio::fail(Error::no_device);
     kernel::CoreLock lock;
@@ -101,13 +105,19 @@ Result<Lan> status() {
                .dns = to_address(ip4_addr_get_u32(ip_2_ip4(dns_getserver(0))))};
 }
 
+} // namespace
+
+Result<Lan> status() { return kernel::system_call(status_here); }
+
 Result<Lan> up(std::chrono::nanoseconds timeout) {
     const std::uint64_t deadline = kernel::now_ns() + static_cast<std::uint64_t>(timeout.count() > 0 ? timeout.count() : 0);
-    for (;;) {
-        auto now = status();
-        if (now || now.error() == Error::no_device) return now;
-        if (!kernel::wait_for_network_change(deadline)) return status();
-    }
+    return kernel::system_call([deadline]() -> Result<Lan> {
+        for (;;) {
+            auto now = status_here();
+            if (now || now.error() == Error::no_device) return now;
+            if (!kernel::wait_for_network_change(deadline)) return status_here();
+        }
+    });
 }
 
 Peer& Peer::operator=(Peer&& other) noexcept {

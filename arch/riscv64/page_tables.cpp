@@ -1,6 +1,7 @@
 #include <machine/page_tables.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 namespace arch {
@@ -66,7 +67,8 @@ std::uint64_t* PageTables::table_below(std::uint64_t& entry, unsigned level) noe
         std::uint64_t value = entry;
         for (std::size_t i = 0; i < 512; ++i, value += step) table[i] = value;
     }
-    entry = entry_of(reinterpret_cast<std::uint64_t>(table)) | kValid;
+    // What stands in it before itself: another hart may be walking here.
+    std::atomic_ref(entry).store(entry_of(reinterpret_cast<std::uint64_t>(table)) | kValid, std::memory_order_release);
     return table;
 }
 

@@ -12,6 +12,7 @@
 #include "kernel/network/net_interface.hpp"
 #include "kernel/newlib/descriptors.hpp"
 #include "kernel/newlib/system_call.hpp"
+#include "kernel/processor/processor.hpp"
 
 #include <arpa/inet.h>
 
@@ -266,7 +267,9 @@ int getaddrinfo(const char* node, const char* service, const struct addrinfo* hi
         return lwip_getaddrinfo(node, service, hints, result);
     });
 }
-void freeaddrinfo(struct addrinfo* list) { lwip_freeaddrinfo(list); }
+void freeaddrinfo(struct addrinfo* list) {
+    call_on(processors::boot, [list] { lwip_freeaddrinfo(list); }); // lwIP's pools belong to it
+}
 const char* gai_strerror(int error) {
     switch (error) {
     case 0: return "no error";

@@ -29,7 +29,7 @@ std::uint32_t timer_vector = 0;
 
 // Wall clock minus monotonic clock; read from the RTC when first asked for.
 std::int64_t wall_offset_ns = 0;
-bool wall_known = false;
+std::atomic<bool> wall_known{false};
 
 } // namespace
 
@@ -58,15 +58,15 @@ void start_clock_here() { arch::start_timer_here(timer_vector); }
 std::uint64_t busy_ns() noexcept { return to_nanoseconds.convert(arch::read_counter() - start_ticks - halted_ticks()); }
 
 std::int64_t wall_clock_ns() noexcept {
-    if (!wall_known) {
+    if (!wall_known.load(std::memory_order_acquire)) {
         if (&this_processor() != &processors::boot) { // one looks at the clock's registers
             std::int64_t now = 0;
             call_on(processors::boot, [&now] { now = wall_clock_ns(); });
             return now;
         }
-        wall_known = true;
         if (const auto seconds = read_rtc(hardware().rtc))
             wall_offset_ns = *seconds * static_cast<std::int64_t>(kNanosecondsPerSecond) - static_cast<std::int64_t>(now_ns());
+        wall_known.store(true, std::memory_order_release);
     }
     return wall_offset_ns + static_cast<std::int64_t>(now_ns());
 }
@@ -81,8 +81,8 @@ void arm_timer(std::uint64_t deadline_ns) noexcept {
     timer.armed_deadline = deadline_ns;
     timer.idle.store(deadline_ns == kNever ? 1 : 0, std::memory_order_relaxed);
     if (deadline_ns == kNever) return arch::stop_timer();
-    // One tick later than the rounded-down conversion, so that the deadline has passed when the interrupt comes.
-    arch::set_timer(start_ticks + to_counter_ticks.convert(deadline_ns) + 1);
+    const std::uint64_t count = arch::read_counter();
+    arch::set_timer(timer::count_at(deadline_ns, to_nanoseconds.convert(count - start_ticks), count, to_counter_ticks));
 }
 
 ClockInfo clock_info() noexcept { return info; }

@@ -7,6 +7,7 @@ namespace kernel {
 namespace {
 
 constexpr std::uint16_t kCmosIndex = 0x70, kCmosData = 0x71;
+constexpr std::uint8_t kStatusA = 10, kStatusB = 11;
 // PL031 (ARM DDI 0224): seconds since 1970. Goldfish: nanoseconds since then, the low half first, which latches the high one.
 constexpr std::uintptr_t kPl031Data = 0, kGoldfishLow = 0, kGoldfishHigh = 4;
 constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
@@ -19,9 +20,9 @@ std::uint8_t cmos_register(std::uint8_t index) noexcept {
 }
 
 RtcFields read_cmos_once(std::uint8_t century_register) noexcept {
-    // An update takes at most 2 ms; a missing clock reads as updating for ever.
+    // An update takes at most 2 ms.
     constexpr int kAttempts = 20'000;
-    constexpr std::uint8_t kStatusA = 10, kUpdateInProgress = 0x80;
+    constexpr std::uint8_t kUpdateInProgress = 0x80;
     for (int attempt = 0; attempt < kAttempts && (cmos_register(kStatusA) & kUpdateInProgress) != 0; ++attempt) arch::relax();
     return {.second = cmos_register(0),
             .minute = cmos_register(2),
@@ -30,11 +31,14 @@ RtcFields read_cmos_once(std::uint8_t century_register) noexcept {
             .month = cmos_register(8),
             .year = cmos_register(9),
             .century = century_register != 0 ? cmos_register(century_register) : std::uint8_t{0},
-            .status_b = cmos_register(11)};
+            .status_b = cmos_register(kStatusB)};
 }
 
 /// Twice the same, so that no update fell between two registers.
 std::optional<std::int64_t> read_cmos(std::uint8_t century_register) noexcept {
+    // Where there is no clock all bits are set: it would be updating for ever. (Of a clock's status B the lowest bits are never all set
+    // with the highest, which stops it.)
+    if (cmos_register(kStatusA) == 0xff && cmos_register(kStatusB) == 0xff) return std::nullopt;
     RtcFields last = read_cmos_once(century_register);
     for (int attempt = 0; attempt < 5; ++attempt) {
         const RtcFields again = read_cmos_once(century_register);

@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "arch/rate.hpp"
+#include "kernel/time/monotonic.hpp"
 #include "kernel/time/rtc.hpp"
 
 using arch::Rate;
@@ -43,6 +44,24 @@ TEST_CASE("there and back loses at most a tick") {
         const std::uint64_t ticks = to_ticks.convert(ns) + 1;
         CHECK(to_ns.convert(ticks) + 1 >= ns - ns / 500'000'000);
         CHECK(to_ns.convert(ticks) <= ns + 1 + ns / 500'000'000);
+    }
+}
+
+TEST_CASE("an alarm is where the clock will stand, however long the machine has been running") {
+    constexpr std::uint64_t kSecond = 1'000'000'000, kDay = 86'400 * kSecond;
+    for (const std::uint64_t hz : {4'000'000ULL, 10'000'000ULL, 24'000'000ULL, 25'000'000ULL, 62'500'000ULL, 100'000'000ULL, 121'875'000ULL,
+                                   1'000'000'000ULL, 2'600'000'000ULL, 2'995'000'000ULL}) {
+        const Rate to_ns = Rate::from_frequencies(hz, kSecond), to_ticks = Rate::from_frequencies(kSecond, hz);
+        for (const std::uint64_t uptime : {std::uint64_t{0}, kDay, 7 * kDay, 365 * kDay}) {
+            for (const std::uint64_t left : {0ULL, 1'000ULL, 1'000'000ULL, 1'000'000'000ULL}) {
+                const std::uint64_t count = to_ticks.convert(uptime), now = to_ns.convert(count);
+                const std::uint64_t then = to_ns.convert(kernel::timer::count_at(now + left, now, count, to_ticks));
+                const std::uint64_t tick = (kSecond + hz - 1) / hz;
+                CHECK_MESSAGE(then + left / 100'000'000 + 1 >= now + left, hz << " Hz, " << uptime << " and " << left << " ns: early");
+                CHECK_MESSAGE(then <= now + left + left / 100'000'000 + tick + 1,
+                              hz << " Hz, " << uptime << " and " << left << " ns: late");
+            }
+        }
     }
 }
 
