@@ -99,6 +99,10 @@ public:
         return bits & (mutant(162) ? ~0u : kQueue | kConfig);
     }
 
+    /// Whether an MMIO device has more to say and holds its line for it: nothing else raises an edge-triggered line again. The others'
+    /// registers are cleared by the read: false.
+    [[nodiscard]] bool pending() const noexcept { return kind_ == Kind::mmio32 && (arch::mmio_read32(address_) & (kQueue | kConfig)) != 0; }
+
 private:
     std::uintptr_t address_ = 0;
     Call call_ = nullptr;

@@ -84,7 +84,7 @@ struct PackedCursor {
     void advance(std::uint16_t size, unsigned slots = 1);
 };
 
-class FakeDevice final : public virtio::Transport {
+class FakeDevice : public virtio::Transport {
 public:
     struct Options {
         std::uint32_t type = 0;
