@@ -147,6 +147,8 @@ bool mentions_mmio_devices(Bytes table) noexcept { return next_hardware_id(table
 MmioDevices find_mmio_devices(Bytes table, std::span<MmioDevice> into) noexcept {
     MmioDevices result;
     constexpr std::size_t kMostUseless = 64; // then the table makes no sense
+    // Bytes of devices that are searched. Those of an honest table do not overlap, and no table is longer than 1 MiB.
+    std::size_t budget = std::size_t{4} << 20;
     std::size_t at = kHeaderBytes;
     while (result.unusable + result.left_out < kMostUseless && (at = next_hardware_id(table, at)) < table.size()) {
         const std::size_t text = at;
@@ -157,6 +159,11 @@ MmioDevices find_mmio_devices(Bytes table, std::span<MmioDevice> into) noexcept 
             byte_at(table, at) != 0)
             continue;
         const Bytes device = device_around(table, text);
+        if (device.size() > budget) {
+            ++result.unusable; // nor is anything behind it
+            break;
+        }
+        budget -= device.size();
         std::size_t length = 0;
         if (const auto status = integer(named(device, "_STA"), length); status && (*status & 1) == 0) continue;
         const auto found = read_resources(resources_of(device));

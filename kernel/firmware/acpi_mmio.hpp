@@ -25,10 +25,11 @@ struct MmioDevice {
 
 struct MmioDevices {
     std::size_t found = 0;    ///< in `into`
-    std::size_t unusable = 0; ///< LNRO0005 devices without resources that can be understood
+    std::size_t unusable = 0; ///< LNRO0005 devices without resources that can be understood, or where the search was given up
     std::size_t left_out = 0; ///< for which there was no room
 };
-/// In the order of the table. A device whose _STA is a constant that says "not there" is passed over.
+/// In the order of the table. A device whose _STA is a constant that says "not there" is passed over. The search is
+/// bounded: devices that overlap as those of no honest table end it.
 [[nodiscard]] MmioDevices find_mmio_devices(Bytes table, std::span<MmioDevice> into) noexcept;
 
 } // namespace kernel::acpi

@@ -187,3 +187,32 @@ TEST_CASE("damaged in any place: inside the bytes, and back") {
     }
     CHECK(devices > 10000);
 }
+
+TEST_CASE("a table that was made to take long does not") {
+    // Devices that all claim the table's rest, and are all not there: without a limit this test would not come to its own end.
+    constexpr std::size_t kEach = 30, kCount = 40'000, kStatus = 6;
+    Table table = text("SSDT") + Table(acpi::kHeaderBytes - 4);
+    const std::size_t end_of_table = table.size() + kEach * kCount + kStatus;
+    for (std::size_t i = 0; i < kCount; ++i) {
+        const std::size_t length = end_of_table - (table.size() + 2);
+        const auto part = [&](unsigned shift) { return static_cast<unsigned>(length >> shift & 0xff); };
+        const Table one = raw({0x5b, 0x82, 0xc0U | (part(0) & 15), part(4), part(12), part(20)}) + text("V000") + hid() +
+                          Table(kEach - 10 - hid().size(), std::byte{0xa3});
+        table.insert(table.end(), one.begin(), one.end());
+    }
+    table = table + status({0});
+    REQUIRE(table.size() == end_of_table);
+    const Found found = find(table);
+    CHECK((found.devices.empty() && found.left_out == 0));
+    CHECK(found.unusable == 1); // that it was given up is not passed over
+
+    // As many slots as fit that do not overlap are looked at, whether there or not.
+    Table slots;
+    for (unsigned i = 0; i < 2000; ++i) {
+        const Table one = device("V000", hid() + status({0}) + resources(memory(0x1000, 0x200) + interrupt(7) + end()));
+        slots.insert(slots.end(), one.begin(), one.end());
+    }
+    const Found last = find(dsdt(slots + slot(9, 0x4000, 44)));
+    REQUIRE(last.devices.size() == 1);
+    CHECK((last.devices[0].gsi == 44 && last.unusable == 0));
+}
