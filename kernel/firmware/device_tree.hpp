@@ -163,7 +163,7 @@ private:
 
     std::span<const std::byte> bytes_;
     std::span<const std::byte> structure_;
-    std::span<const std::byte> strings_;
+    std::span<const std::byte> strings_; // up to their last zero
     std::span<const std::byte> reservations_;
     // The phandles looked up last: a machine has few chips, and a walk for each interrupt would be long.
     struct Found {

@@ -325,6 +325,14 @@ TEST_CASE("each nonsense has its own message") {
         });
         CHECK(said == (depth <= DeviceTree::kMostDepth ? "" : "nodes are nested deeper than 16"));
     }
+    TreeWriter open_end;
+    open_end.begin("").flag("x").end();
+    open_end.strings = {std::byte{'a'}, std::byte{0}, std::byte{'x'}};
+    for (const std::uint32_t offset : {0U, 1U, 2U, 3U, 0xffffffffU}) { // the last zero's own place is an empty name
+        TreeWriter tree = open_end;
+        put_word(tree.structure, 16, offset);
+        CHECK(problem(tree.done()) == (offset < 2 ? "" : "a property's name is outside the strings"));
+    }
     TreeWriter unended;
     unended.begin("");
     TreeWriter::word(unended.structure, 1);

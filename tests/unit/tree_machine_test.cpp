@@ -462,6 +462,15 @@ TEST_CASE("trees that were made to take long do not") {
         nothing.begin("u").text("compatible", {"ns16550a"}).end().begin("t").text("compatible", {"arm,armv8-timer"}).end();
     look(nothing);
     CHECK((boot.memory_count == 1 && machine.hardware.uart.kind == arch::Uart::Kind::none));
+
+    TreeWriter names; // of properties, all of them the whole block of strings
+    names.begin("");
+    names.strings = Blob((1 << 20) - 1, std::byte{'A'});
+    names.strings.push_back(std::byte{0});
+    for (int i = 0; i < 87'000; ++i)
+        for (const std::uint32_t cell : {3U, 0U, 0U}) TreeWriter::word(names.structure, cell);
+    look(names);
+    CHECK(machine.hardware.processor_count == 0);
 }
 
 TEST_CASE("a damaged tree of a real machine is refused or read, never more") {
