@@ -8,8 +8,8 @@ namespace {
 constexpr std::uint32_t kMagic = 0xd00dfeed;
 constexpr std::uint32_t kBeginNode = 1, kEndNode = 2, kProperty = 3, kNop = 4, kEnd = 9;
 constexpr std::size_t kReservationBytes = 16;
-// 32 walks through the longest tree, thousands through a usual one: more is a tree that was made to take long.
-constexpr std::uint64_t kMostScanned = std::uint64_t{64} << 20;
+// 64 walks through the longest tree, thousands through a usual one: more is a tree that was made to take long.
+constexpr std::uint64_t kMostScanned = std::uint64_t{128} << 20;
 
 std::uint32_t word(std::span<const std::byte> bytes, std::size_t offset) noexcept { return wire_read_big<std::uint32_t>(bytes, offset); }
 
@@ -180,7 +180,7 @@ std::optional<TreeNode> DeviceTree::find_handle(std::uint32_t phandle) const noe
     if (phandle == 0 || phandle == 0xffffffff) return std::nullopt;
     for (const Found& found : found_)
         if (found.handle == phandle && found.node.tree_ == this) return found.node; // a copied tree's are another's
-    if (scanned_ > kMostScanned) return std::nullopt;
+    if (exhausted()) return std::nullopt;
     scanned_ += structure_.size();
     for (auto node = root(); node; node = node->next()) {
         auto handle = node->cell("phandle");
@@ -191,6 +191,8 @@ std::optional<TreeNode> DeviceTree::find_handle(std::uint32_t phandle) const noe
     }
     return std::nullopt;
 }
+
+bool DeviceTree::exhausted() const noexcept { return scanned_ > kMostScanned; }
 
 std::optional<TreeNode> DeviceTree::find_compatible(std::string_view with) const noexcept {
     for (auto node = root(); node; node = node->next())
@@ -279,9 +281,12 @@ std::optional<TreeNode> TreeNode::parent() const noexcept {
 }
 
 std::optional<std::span<const std::byte>> TreeNode::property(std::string_view name) const noexcept {
+    if (tree_->exhausted()) return std::nullopt;
     std::uint32_t at = tree_->token(offset()).next;
+    tree_->scanned_ += at - offset();
     for (;;) {
         const DeviceTree::Token found = tree_->token(at);
+        tree_->scanned_ += found.next - at - found.value.size(); // values are passed over
         if (found.kind != DeviceTree::Kind::property) return std::nullopt;
         if (tree_->is_named(found, name)) return found.value;
         at = found.next;
@@ -309,6 +314,7 @@ std::optional<std::string_view> TreeNode::text(std::string_view name) const noex
 bool TreeNode::compatible(std::string_view with) const noexcept {
     const auto list = property("compatible");
     if (!list) return false;
+    tree_->scanned_ += list->size();
     for (std::size_t at = 0; at < list->size();) {
         const auto one = string_at(*list, at);
         if (!one) return false;

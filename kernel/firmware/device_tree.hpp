@@ -57,7 +57,7 @@ public:
     [[nodiscard]] std::optional<TreeNode> next_sibling() const noexcept;
     [[nodiscard]] std::optional<TreeNode> parent() const noexcept;
 
-    /// The value, perhaps empty; nothing if there is no such property.
+    /// The value, perhaps empty; nothing if there is no such property, or the tree is exhausted().
     [[nodiscard]] std::optional<std::span<const std::byte>> property(std::string_view name) const noexcept;
     [[nodiscard]] bool has(std::string_view name) const noexcept { return property(name).has_value(); }
     /// Cell `index` of a property; nothing if it is not that long.
@@ -138,8 +138,10 @@ public:
     [[nodiscard]] std::optional<TreeNode> root() const noexcept;
     /// "/soc/serial@10000000"; unit addresses may be left out ("/memory": the first of that name).
     [[nodiscard]] std::optional<TreeNode> find(std::string_view path) const noexcept;
-    /// Nothing as well when lookups in this tree have taken longer than those of any honest one.
+    /// Nothing as well when the tree is exhausted().
     [[nodiscard]] std::optional<TreeNode> find_handle(std::uint32_t phandle) const noexcept;
+    /// Lookups in this tree have taken longer than those of any honest one: from now on no property is found in it.
+    [[nodiscard]] bool exhausted() const noexcept;
     /// The first node that is compatible with it and enabled.
     [[nodiscard]] std::optional<TreeNode> find_compatible(std::string_view with) const noexcept;
     /// Entry `index` of the memory reservation block; nothing from the terminating one on.
@@ -172,7 +174,7 @@ private:
     };
     mutable std::array<Found, 4> found_{};
     mutable std::size_t next_found_ = 0;
-    mutable std::uint64_t scanned_ = 0; // bytes of structure that lookups have gone through
+    mutable std::uint64_t scanned_ = 0; // bytes that lookups of properties and phandles have gone through
 };
 
 } // namespace kernel

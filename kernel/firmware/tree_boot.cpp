@@ -56,6 +56,8 @@ std::expected<void, const char*> read_boot(const DeviceTree& tree, std::uint64_t
             if (!range || !add(info, range, MemoryKind::usable)) break;
         }
     }
+    // What is reserved may have been missed.
+    if (tree.exhausted()) return std::unexpected("what is looked up in it takes too long");
     if (info.memory_count == reserved_count) return std::unexpected("it names no memory");
 
     const auto chosen = tree.find("/chosen");

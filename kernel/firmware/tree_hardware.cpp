@@ -13,12 +13,15 @@ using arch::Polarity;
 using arch::Registers;
 using arch::Trigger;
 using arch::Uart;
+using Bytes = std::span<const std::byte>;
 
 // RISC-V's interrupt numbers of a processor: the external interrupt of supervisor mode.
 constexpr std::uint32_t kSupervisorExternal = 9;
 constexpr std::uint32_t kKeyPower = 116; // Linux's input event code
 constexpr std::uint64_t kPage = 4096;
 constexpr std::size_t kMostComplaints = 64, kMostUarts = 16;
+// RISC-V: of a chip's entries for processors, two for each, and of chips that are asked for theirs.
+constexpr std::size_t kPairBytes = 8, kMostPairs = 4096, kMostAsked = 256;
 constexpr std::uint32_t kFirstShared = 32, kFirstPrivate = 16; // INTIDs of the GIC
 
 Registers registers_of(const TreeNode& node, std::size_t index) noexcept {
@@ -61,6 +64,7 @@ public:
         read_processors();
         for (auto node = tree_.root(); node && !is_hopeless(); node = node->next()) read_node(*node);
         hardware_.uart = read_uart(tree_);
+        if (const auto root = tree_.root(); root && tree_.exhausted()) warn(*root, "what is looked up in this tree takes too long");
     }
 
 private:
@@ -168,27 +172,39 @@ private:
     }
 
     /// Whether a RISC-V chip interrupts supervisor mode, itself or through the one that its messages go to.
-    [[nodiscard]] bool reaches_supervisor(const TreeNode& node) const noexcept {
-        bool reaches = false;
-        for_each_supervisor(node, [&](std::size_t, std::size_t) { reaches = true; });
-        if (reaches || node.has("interrupts-extended")) return reaches;
+    [[nodiscard]] bool reaches_supervisor(const TreeNode& node) noexcept {
+        // Many that say no may all ask one chip with a long list.
+        if (++asked_ > kMostAsked) {
+            warn(node, "more interrupt chips than can be looked at");
+            return false;
+        }
+        if (const auto own = node.property("interrupts-extended")) return has_supervisor(*own);
         const auto messages = node.msi(0);
-        return messages && !(messages->controller == node) && messages->controller.has("interrupts-extended") &&
-               reaches_supervisor(messages->controller);
+        const auto theirs = messages ? messages->controller.property("interrupts-extended") : std::nullopt;
+        return theirs && has_supervisor(*theirs);
+    }
+    [[nodiscard]] bool has_supervisor(Bytes list) const noexcept {
+        for (std::size_t index = 0; index < entries_of(list); ++index)
+            if (supervisor_at(list, index)) return true;
+        return false;
     }
 
-    /// visit(index, processor) for each entry of "interrupts-extended" that is a known processor's supervisor external interrupt. The
-    /// entries are pairs: a processor's own controller takes one cell.
+    /// visit(index, processor) for each entry of "interrupts-extended" that is a known processor's supervisor external interrupt.
     template<class Visit> void for_each_supervisor(const TreeNode& node, Visit visit) const noexcept {
-        for (std::size_t index = 0;; ++index) {
-            const auto handle = node.cell("interrupts-extended", 2 * index), interrupt = node.cell("interrupts-extended", 2 * index + 1);
-            if (!handle || !interrupt) return;
-            if (*interrupt != kSupervisorExternal || *handle == 0) continue;
-            const auto found =
-                std::find(handles_.begin(), handles_.begin() + static_cast<std::ptrdiff_t>(hardware_.processor_count), *handle);
-            const auto processor = static_cast<std::size_t>(found - handles_.begin());
-            if (processor < hardware_.processor_count) visit(index, processor);
-        }
+        const Bytes list = node.property("interrupts-extended").value_or(Bytes{});
+        for (std::size_t index = 0; index < entries_of(list); ++index)
+            if (const auto processor = supervisor_at(list, index)) visit(index, *processor);
+    }
+
+    /// Entries of "interrupts-extended" are pairs here: a processor's own controller takes one cell.
+    static std::size_t entries_of(Bytes list) noexcept { return std::min(list.size() / kPairBytes, kMostPairs); }
+    [[nodiscard]] std::optional<std::size_t> supervisor_at(Bytes list, std::size_t index) const noexcept {
+        const auto handle = wire_read_big<std::uint32_t>(list, index * kPairBytes);
+        if (handle == 0 || wire_read_big<std::uint32_t>(list, index * kPairBytes + 4) != kSupervisorExternal) return std::nullopt;
+        const auto known = std::span(handles_).first(hardware_.processor_count);
+        const auto found = std::find(known.begin(), known.end(), handle);
+        if (found == known.end()) return std::nullopt;
+        return static_cast<std::size_t>(found - known.begin());
     }
 
     void arm_timer(const TreeNode& node) noexcept {
@@ -290,6 +306,7 @@ private:
     arch::Hardware& hardware_;
     // The interrupt controller that belongs to each processor (RISC-V).
     std::array<std::uint32_t, arch::Hardware::kMostProcessors> handles_{};
+    std::size_t asked_ = 0; // chips, whether they reach supervisor mode
 };
 
 const std::array<Reader::Known, 20> Reader::kKnown{{

@@ -471,6 +471,87 @@ TEST_CASE("trees that were made to take long do not") {
         for (const std::uint32_t cell : {3U, 0U, 0U}) TreeWriter::word(names.structure, cell);
     look(names);
     CHECK(machine.hardware.processor_count == 0);
+
+    TreeWriter chips; // that all ask one long list whether it reaches a processor
+    root(chips)
+        .begin("cpus")
+        .cells("#address-cells", {1})
+        .cells("#size-cells", {0})
+        .begin("cpu@0")
+        .text("device_type", {"cpu"})
+        .cells("reg", {0})
+        .begin("intc")
+        .text("compatible", {"riscv,cpu-intc"})
+        .cells("phandle", {7})
+        .end()
+        .end()
+        .end();
+    Blob pairs;
+    for (int i = 0; i < 60'000; ++i)
+        for (const std::uint32_t cell : {8U, 9U}) TreeWriter::word(pairs, cell);
+    chips.begin("imsic").cells("phandle", {5}).bytes("interrupts-extended", pairs).end();
+    for (int i = 0; i < 12'000; ++i) chips.begin("a").text("compatible", {"riscv,aplic"}).cells("msi-parent", {5}).end();
+    look(chips);
+    CHECK((machine.hardware.processor_count == 1 && machine.hardware.chip_count == 0));
+
+    TreeWriter targets; // of which a map names two in turn: what each has before its lengths goes on for ever
+    root(targets)
+        .begin("pci")
+        .text("compatible", {"pci-host-ecam-generic"})
+        .cells("reg", {0x10000000, 0x10000000})
+        .cells("#address-cells", {3});
+    Blob turns;
+    for (std::uint32_t i = 0; i < 4000; ++i)
+        for (const std::uint32_t cell : {1U, 0U, 0U, 9U, 1 + i % 2, 3U}) TreeWriter::word(turns, cell);
+    targets.cells("#size-cells", {2}).cells("#interrupt-cells", {1}).bytes("interrupt-map", turns).end();
+    for (const std::uint32_t handle : {1U, 2U}) {
+        targets.begin("c").cells("phandle", {handle});
+        for (int i = 0; i < 40'000; ++i) targets.flag("x");
+        targets.cells("#interrupt-cells", {1}).flag("interrupt-controller").end();
+    }
+    look(targets);
+    CHECK((machine.host_count == 1 && machine.hosts[0].interrupt_count == 0));
+    REQUIRE(machine.warnings.count == 1);
+    CHECK(std::string(machine.warnings.items[0].what) == "what is looked up in this tree takes too long");
+}
+
+TEST_CASE("a large machine's tree does not count as made to take long") {
+    TreeWriter writer;
+    writer.begin("").cells("#address-cells", {1}).cells("#size-cells", {1});
+    writer.begin("memory@80000000").text("device_type", {"memory"}).cells("reg", {0x80000000, 0x10000000}).end();
+    writer.begin("cpus").cells("#address-cells", {1}).cells("#size-cells", {0}).cells("timebase-frequency", {10'000'000});
+    Blob pairs;
+    for (std::uint32_t i = 0; i < 64; ++i) {
+        writer.begin("cpu@" + std::to_string(i)).text("device_type", {"cpu"}).cells("reg", {i}).text("riscv,isa", {"rv64imac_sstc"});
+        writer.begin("intc").text("compatible", {"riscv,cpu-intc"}).cells("phandle", {100 + i}).end().end();
+        for (const std::uint32_t cell : {100 + i, 9U}) TreeWriter::word(pairs, cell);
+    }
+    writer.end();
+    writer.begin("imsics@1000").text("compatible", {"riscv,imsics"}).cells("reg", {0x1000, 0x40000}).cells("phandle", {1});
+    writer.bytes("interrupts-extended", pairs).end();
+    for (std::uint32_t i = 0; i < 4; ++i)
+        writer.begin("aplic")
+            .text("compatible", {"riscv,aplic"})
+            .cells("reg", {0x100000 * (1 + i), 0x8000})
+            .cells("phandle", {2 + i})
+            .cells("msi-parent", {1})
+            .cells("#interrupt-cells", {2})
+            .flag("interrupt-controller")
+            .end();
+    for (std::uint32_t i = 0; i < 32; ++i)
+        writer.begin("d")
+            .text("compatible", {"virtio,mmio"})
+            .cells("reg", {0x10000000 + 0x1000 * i, 0x1000})
+            .cells("interrupt-parent", {2 + i % 4})
+            .cells("interrupts", {1 + i, 4})
+            .end();
+    for (std::uint32_t i = 0; i < 10'000; ++i)
+        writer.begin("other@" + std::to_string(i)).text("compatible", {"some,chip", "other,chip"}).cells("reg", {i, 1}).flag("quiet").end();
+    const auto found = read(writer.end().done());
+    CHECK(!found->tree.exhausted());
+    CHECK((found->machine.device_count == 32 && found->machine.hardware.chip_count == 5));
+    REQUIRE(found->machine.hardware.processor_count == 64);
+    CHECK((found->machine.hardware.processors[63].has_imsic_page && found->machine.hardware.processors[63].imsic_page == 63));
 }
 
 TEST_CASE("a damaged tree of a real machine is refused or read, never more") {
