@@ -1,5 +1,6 @@
 #include "kernel/device_manager/acpi_slots.hpp"
 
+#include <algorithm>
 #include <optional>
 #include <span>
 
@@ -87,8 +88,8 @@ virtio::PciWindows AcpiSlots::host_windows() {
     if (!found) return {};
     virtio::PciWindows windows;
     windows.memory = {found->memory, found->memory_bytes};
-    const std::uint32_t end = found->ports + found->port_count;
-    if (end > kFirstFreePort) windows.port = {kFirstFreePort, end - kFirstFreePort};
+    const std::uint32_t first = std::max(found->ports, kFirstFreePort), end = found->ports + found->port_count;
+    if (end > first) windows.port = {first, end - first};
     return windows;
 }
 

@@ -123,7 +123,7 @@ std::optional<HostBridgeWindows> find_host_bridge_windows(Bytes dsdt) noexcept {
         if (list.size() > budget) return std::nullopt;
         budget -= list.size();
         HostBridgeWindows windows;
-        bool has_buses = false;
+        bool has_first_bus = false;
         for (std::size_t i = 0; i < list.size();) {
             const std::uint8_t tag = byte_at(list, i);
             const std::size_t bytes =
@@ -134,7 +134,7 @@ std::optional<HostBridgeWindows> find_host_bridge_windows(Bytes dsdt) noexcept {
             const std::uint8_t type = byte_at(entry, 3);
             if (tag == 0x88 && bytes >= 16) { // words: type, flags, specific flags, granularity, minimum, maximum, translation, length
                 const std::uint32_t first = wire_read<std::uint16_t>(entry, 8), count = wire_read<std::uint16_t>(entry, 14);
-                if (type == 2) has_buses = true;
+                if (type == 2 && first == 0) has_first_bus = true;
                 if (type == 1 && count > windows.port_count && first + count <= 0x1'0000) windows.ports = first, windows.port_count = count;
             }
             if (tag == 0x87 && bytes >= 26 && type == 0) { // double words
@@ -144,7 +144,8 @@ std::optional<HostBridgeWindows> find_host_bridge_windows(Bytes dsdt) noexcept {
                     windows.memory = first, windows.memory_bytes = length;
             }
         }
-        if (has_buses) return windows; // only a host bridge has buses among its resources
+        // Only host bridges have buses among their resources, and expanders (pxb), which QEMU writes first, do not have bus 0.
+        if (has_first_bus) return windows;
     }
     return std::nullopt;
 }

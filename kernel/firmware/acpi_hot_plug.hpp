@@ -42,7 +42,7 @@ struct HotPlugBuses {
 };
 [[nodiscard]] HotPlugBuses find_hot_plug_buses(Bytes dsdt) noexcept;
 
-/// The largest windows of the first host bridge's _CRS: memory below 4 GiB, ports. (ACPI 6.5, 6.4.3.5)
+/// The largest windows in the _CRS of the host bridge that has bus 0: memory below 4 GiB, ports. (ACPI 6.5, 6.4.3.5)
 struct HostBridgeWindows {
     std::uint64_t memory = 0;
     std::uint64_t memory_bytes = 0; ///< 0: none

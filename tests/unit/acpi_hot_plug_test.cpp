@@ -111,6 +111,29 @@ TEST_CASE("hot-plug registers, buses and windows are found in the bytes") {
     CHECK(windows->port_count == 0xf300);
 }
 
+TEST_CASE("an expander's resources stand before the host bridge's, and are not its windows") {
+    // As QEMU writes pxb-pcie: its buses begin at 12, and it passes on little.
+    Table list;
+    append(list, {0x88, 13, 0, 1, 12, 3, 0, 0, 0, 0xc0, 0xff, 0xcf, 0, 0, 0, 0x10});
+    append(list, {0x87, 23, 0, 0, 12, 1, 0, 0, 0, 0, 0, 0, 0, 0xfe, 255, 255, 0x1f, 0xfe, 0, 0, 0, 0, 0, 0, 0x20, 0});
+    append(list, {0x88, 13, 0, 2, 12, 0, 0, 0, 12, 0, 13, 0, 0, 0, 2, 0, 0x79, 0});
+    Table expander;
+    append(expander, {0x08});
+    append(expander, "_CRS");
+    const auto bytes = static_cast<unsigned>(list.size());
+    append(expander, {0x11, 0x40 | ((bytes + 4) & 15), (bytes + 4) >> 4, 0x0a, bytes});
+    append(expander, list);
+    Table table(36);
+    append(table, expander);
+    CHECK(!acpi::find_host_bridge_windows(table)); // alone it has no windows of the first bus's
+    append(table, resources());
+    append(table, expander);
+    const auto windows = acpi::find_host_bridge_windows(table);
+    REQUIRE(windows);
+    CHECK((windows->memory == 0xc000'0000 && windows->memory_bytes == 0x3ec0'0000));
+    CHECK((windows->ports == 0x0d00 && windows->port_count == 0xf300));
+}
+
 TEST_CASE("ports are not believed unless all three regions fit together") {
     const auto ports = [](unsigned status, unsigned eject, unsigned number) {
         Table table(36);
