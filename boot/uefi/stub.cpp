@@ -1,5 +1,7 @@
 #include "boot/uefi/stub.hpp"
 
+#include <span>
+
 namespace boot::uefi {
 namespace {
 
@@ -36,22 +38,43 @@ void copy(std::byte* to, const std::byte* from, std::size_t bytes) noexcept {
     for (std::size_t i = 0; i < bytes; ++i) to[i] = from[i];
 }
 
-/// A copy of the device tree where the kernel can read it early; nullptr if the firmware has none, or no memory. What is in it, the kernel
-/// checks.
-const std::byte* copy_device_tree(const SystemTable& system) {
+/// The firmware's device tree; empty if it has none. What is in it, the kernel checks.
+std::span<const std::byte> find_device_tree(const SystemTable& system) {
     for (std::uintptr_t i = 0; i < system.table_count; ++i) {
         if (!equal(system.tables[i].guid, kDeviceTree)) continue;
         const auto* const tree = static_cast<const std::byte*>(system.tables[i].table);
         if (tree == nullptr || big_endian(tree) != kTreeMagic) continue;
         const std::size_t bytes = big_endian(tree + kTreeSize);
-        Address address = kHighest;
-        if (bytes < kTreeHeaderBytes || bytes > kLargestTree) continue;
-        if (system.boot_services->allocate_pages(Place::below, kLoaderData, pages(bytes), &address) != kSuccess) return nullptr;
-        copy(reinterpret_cast<std::byte*>(address), tree, bytes);
-        return reinterpret_cast<const std::byte*>(address);
+        if (bytes >= kTreeHeaderBytes && bytes <= kLargestTree) return {tree, bytes};
     }
-    return nullptr;
+    return {};
 }
+
+/// Memory of the firmware's, given back by an application that is refused: loader data outlives it, and what stays taken is in the way of
+/// its next start. (Also when boot services do not end: the calls about memory are those that are still allowed then.)
+class Pages {
+public:
+    explicit Pages(const BootServices& services) : services_(services) {}
+    Pages(const Pages&) = delete;
+    Pages& operator=(const Pages&) = delete;
+    ~Pages() {
+        if (count_ != 0) (void)services_.free_pages(address_, count_);
+    }
+
+    /// Once. `address` is where, or how high at most.
+    [[nodiscard]] bool allocate(Place place, std::uint32_t type, std::uint64_t bytes, Address address) {
+        if (services_.allocate_pages(place, type, pages(bytes), &address) != kSuccess) return false;
+        address_ = address;
+        count_ = pages(bytes);
+        return true;
+    }
+    [[nodiscard]] std::byte* begin() const { return reinterpret_cast<std::byte*>(address_); }
+
+private:
+    const BootServices& services_;
+    Address address_ = 0;
+    std::uintptr_t count_ = 0;
+};
 
 /// The text that is in the file, of which the compiler must not think that it knows it.
 void copy_built_in(char* out) {
@@ -79,13 +102,17 @@ void copy_options(const LoadedImage& image, char* out) {
 extern "C" [[gnu::visibility("hidden")]] Status ringside_uefi_start(Handle handle, const SystemTable* system) {
     const BootServices& services = *system->boot_services;
     const Link& link = ringside_uefi_link;
-    Address place = link.address;
-    if (services.allocate_pages(Place::at, kLoaderCode, pages(link.bytes), &place) != kSuccess)
+    const std::span<const std::byte> tree = find_device_tree(*system);
+    if (arch::kUefiNeedsDeviceTree && tree.empty())
+        return refuse(*system, u"Ringside: this firmware has no device tree (in QEMU: -M virt,acpi=off).\r\n");
+    Pages image(services), data(services), tree_copy(services);
+    if (!image.allocate(Place::at, kLoaderCode, link.bytes, link.address))
         return refuse(*system, u"Ringside: the memory that this image is linked for is not free.\r\n");
-    Address buffer_address = kHighest;
-    if (services.allocate_pages(Place::below, kLoaderData, pages(kBufferBytes), &buffer_address) != kSuccess)
+    // The copy of the tree is where the kernel can read it early.
+    if (!data.allocate(Place::below, kLoaderData, kBufferBytes, kHighest) ||
+        (!tree.empty() && !tree_copy.allocate(Place::below, kLoaderData, tree.size(), kHighest)))
         return refuse(*system, u"Ringside: no memory below 4 GiB.\r\n");
-    auto* const buffer = reinterpret_cast<std::byte*>(buffer_address);
+    auto* const buffer = data.begin();
     for (std::size_t i = 0; i < kPage; ++i) buffer[i] = std::byte{0};
 
     Handover handover{};
@@ -100,9 +127,10 @@ extern "C" [[gnu::visibility("hidden")]] Status ringside_uefi_start(Handle handl
     if (services.handle_protocol(handle, &kLoadedImage, &interface) == kSuccess)
         copy_options(*static_cast<const LoadedImage*>(interface), handover.command_line);
     if (*handover.command_line == 0) copy_built_in(handover.command_line);
-    handover.device_tree = copy_device_tree(*system);
-    if (arch::kUefiNeedsDeviceTree && handover.device_tree == nullptr)
-        return refuse(*system, u"Ringside: this firmware has no device tree (in QEMU: -M virt,acpi=off).\r\n");
+    if (!tree.empty()) {
+        copy(tree_copy.begin(), tree.data(), tree.size());
+        handover.device_tree = tree_copy.begin();
+    }
 
     std::byte* const map = buffer + kPage + kCommandLineBytes;
     handover.memory_map = map;

@@ -31,7 +31,7 @@ struct BootServices {
     std::array<std::byte, 24> header;
     std::array<void*, 2> priorities;
     arch::UefiFunction<Status, Place, std::uint32_t, std::uintptr_t, Address*> allocate_pages;
-    void* free_pages;
+    arch::UefiFunction<Status, Address, std::uintptr_t> free_pages;
     arch::UefiFunction<Status, std::uintptr_t*, void*, std::uintptr_t*, std::uintptr_t*, std::uint32_t*> get_memory_map;
     std::array<void*, 11> pools_events_and_interfaces;
     arch::UefiFunction<Status, Handle, const Guid*, void**> handle_protocol;
@@ -39,6 +39,7 @@ struct BootServices {
     arch::UefiFunction<Status, Handle, std::uintptr_t> exit_boot_services;
 };
 static_assert(offsetof(BootServices, allocate_pages) == 24 + 2 * sizeof(void*));
+static_assert(offsetof(BootServices, free_pages) == 24 + 3 * sizeof(void*));
 static_assert(offsetof(BootServices, get_memory_map) == 24 + 4 * sizeof(void*));
 static_assert(offsetof(BootServices, handle_protocol) == 24 + 16 * sizeof(void*));
 static_assert(offsetof(BootServices, exit_boot_services) == 24 + 26 * sizeof(void*));
