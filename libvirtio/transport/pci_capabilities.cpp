@@ -11,7 +11,8 @@ constexpr std::uint8_t kWindowHeader = kHeader + 4;       // pci_cfg_data
 constexpr std::uint8_t kSharedMemoryHeader = kHeader + 8; // the upper halves of offset and length
 constexpr std::uint8_t kVendorHeader = 6;
 
-/// Whether a structure lies inside its BAR; each BAR is sized once.
+/// Whether a structure lies inside its BAR; each BAR is sized once. One of ports holds nothing for us: a structure there is passed over, and
+/// the device offers it once more in memory (QEMU's modern-pio-notify lists the ports first, and its window does not reach them).
 class Bars {
 public:
     Bars(const PciFunction& function, PciReach reach) noexcept : function_(function), reach_(reach) {}
@@ -22,7 +23,7 @@ public:
         if (!known.asked) {
             known.asked = true;
             const Result<PciBar> bar = reach_ == PciReach::window ? function_.measure(number) : function_.bar(number);
-            known.size = bar ? bar->size : 0;
+            known.size = bar && (!bar->port || mutant(880)) ? bar->size : 0;
         }
         return (length <= known.size || mutant(184)) && (offset <= known.size - length || mutant(185));
     }

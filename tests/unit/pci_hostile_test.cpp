@@ -237,6 +237,34 @@ TEST_CASE("capabilities: structures of which one byte is outside") {
     CHECK_FALSE(find_pci_capabilities(PciFunction{pci, {}})->device);
 }
 
+// QEMU's modern-pio-notify=on puts the notification structure in ports first in the list.
+TEST_CASE("capabilities: one in ports is passed over for the next, mapped and through the window (PCI-010)") {
+    for (const PciReach reach : {PciReach::mapped, PciReach::window}) {
+        FakePci pci;
+        Function function;
+        function.port_bar(0, 0x4000, 0x100); // memory of that address could be mapped
+        const std::uint8_t ports = function.structure(2, 0, 0, 4, 20);
+        function.identity(0x1042);
+        function.memory_bar(4, 0x4000, 0x4000, true);
+        for (const std::uint8_t type : {std::uint8_t{1}, std::uint8_t{3}, std::uint8_t{4}})
+            function.structure(type, 4, 0x1000u * (type - 1u), 0x100);
+        const std::uint8_t memory = function.structure(2, 4, 0x1000, 0x400, 20);
+        function.put<std::uint32_t>(memory + 16u, 4);
+        function.structure(5, 0, 0, 0, 20);
+        function.structure(8, 0, 0, 0x100, 24); // shared memory is none either
+        pci.functions[{}] = function;
+        const auto found = find_pci_capabilities(PciFunction{pci, {}}, reach);
+        REQUIRE(found);
+        CHECK(ports < memory);
+        CHECK(found->notify.bar == 4);
+        CHECK(found->notify.offset == 0x1000);
+        CHECK(found->notify_multiplier == 4);
+        CHECK(found->shared_memory_count == 0);
+        PciTransport transport;
+        CHECK(transport.open(PciFunction{pci, {}}, reach));
+    }
+}
+
 TEST_CASE("PCI transport: BARs of ports, BARs that shrink between two looks, memory that cannot be mapped (B31)") {
     {
         FakePci pci;
@@ -250,7 +278,7 @@ TEST_CASE("PCI transport: BARs of ports, BARs that shrink between two looks, mem
             }
         pci.functions[{}] = function;
         PciTransport transport;
-        CHECK(why(transport.open(PciFunction{pci, {}})) == Error::bad_bar);
+        CHECK(why(transport.open(PciFunction{pci, {}})) == Error::bad_capability);
     }
     {
         FakePci pci;
@@ -367,7 +395,7 @@ TEST_CASE("PCI transport: interrupt tables that are not there, or not where they
     pci.vectors = 100;
     const auto connect = [&](std::uint16_t entries, std::uint32_t where, std::uint16_t wanted) -> Result<std::uint16_t> {
         Function function = good_function();
-        function.put<std::uint32_t>(0x10, 0x1001); // ports
+        function.put<std::uint32_t>(0x10, 0x4001); // ports; memory of that address could be mapped
         function.bar_mask[0] = 0xff00;
         function.memory_bar(1, 0x4000, 0x1000); // a page of the device's memory
         if (entries != 0) {
