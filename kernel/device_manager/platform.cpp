@@ -6,6 +6,7 @@
 #include <malloc.h>
 
 #include "drivers/bus/pci_routing.hpp"
+#include "kernel/device_manager/pci_windows.hpp"
 #include "kernel/firmware/command_line.hpp"
 #include "kernel/log/log.hpp"
 #include "kernel/memory/address_space.hpp"
@@ -143,25 +144,13 @@ void KernelPlatform::log(virtio::LogLevel level, const char* text) noexcept {
 }
 
 std::uintptr_t KernelPlatform::map_device(std::uint64_t base, std::uint64_t size) noexcept {
-    // Functions name addresses of their bus. Most hosts pass them on as they are.
-    return map_registers(find_window(base, size, false).value_or(base), size);
-}
-
-std::uintptr_t KernelPlatform::map_ports(std::uint64_t base, std::uint64_t size) noexcept {
-    const auto place = find_window(base, size, true);
+    const auto place = memory_behind(config_.ranges(), base, size);
     return place ? map_registers(*place, size) : 0;
 }
 
-std::optional<std::uint64_t> KernelPlatform::find_window(std::uint64_t base, std::uint64_t size, bool ports) const noexcept {
-    for (const PciHost& host : config_.ranges())
-        for (const PciWindow& window : std::span(host.windows).first(host.window_count)) {
-            if ((window.kind == PciWindow::Kind::port) != ports) continue;
-            if (base < window.pci || size > window.size || base - window.pci > window.size - size) continue;
-            // Where the processor has ports of its own, a bridge's are among them.
-            if (ports && window.base == window.pci) return std::nullopt;
-            return window.base + (base - window.pci);
-        }
-    return std::nullopt;
+std::uintptr_t KernelPlatform::map_ports(std::uint64_t base, std::uint64_t size) noexcept {
+    const auto place = ports_behind(config_.ranges(), base, size);
+    return place ? map_registers(*place, size) : 0;
 }
 
 virtio::Result<std::uint16_t> KernelPlatform::allocate_messages(const virtio::PciAddress& address,

@@ -8,7 +8,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 
 #include "kernel/device_manager/pci_config.hpp"
 #include "kernel/device_manager/routes.hpp"
@@ -78,8 +77,6 @@ private:
     };
 
     [[nodiscard]] const PciHost* host_of(const virtio::PciAddress& address) noexcept;
-    /// Where the processor sees a range of a bus's addresses, memory or ports; nothing: no window passes it on.
-    [[nodiscard]] std::optional<std::uint64_t> find_window(std::uint64_t base, std::uint64_t size, bool ports) const noexcept;
     /// What a function is called at the interrupt controller.
     [[nodiscard]] std::uint32_t message_sender(const virtio::PciAddress& address) noexcept;
     void choose_interrupts();

@@ -1,13 +1,16 @@
 // The device manager's parts that need no machine: whom an interrupt calls, and why a device did not start, in words.
 #include <doctest/doctest.h>
 
+#include <array>
 #include <cstring>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "drivers/blk/blk.hpp"
 #include "kernel/device_manager/device_text.hpp"
+#include "kernel/device_manager/pci_windows.hpp"
 #include "kernel/device_manager/routes.hpp"
 #include "kernel/processor/processor.hpp"
 
@@ -228,4 +231,41 @@ TEST_CASE("device text: names of device types") {
     CHECK(std::string(virtio_type_name(2)) == "block device");
     CHECK(virtio_type_name(0) == nullptr);
     CHECK(virtio_type_name(0xffff'ffff) == nullptr);
+}
+
+TEST_CASE("windows: a function's memory is where its bridge has it, and nowhere if no bridge passes it on") {
+    constexpr std::uint64_t kEnd = 0x80'0000'0000 + 0x1000'0000; // of the window of 64 bits
+    std::array<kernel::PciHost, 2> hosts{};
+    // The first host is QEMU's virt; on the second the addresses of the bus are others than the processor's.
+    hosts[0].windows = {kernel::PciWindow{kernel::PciWindow::Kind::port, 0, 0x3eff'0000, 0x1'0000},
+                        kernel::PciWindow{kernel::PciWindow::Kind::memory32, 0x1000'0000, 0x1000'0000, 0x2eff'0000},
+                        kernel::PciWindow{kernel::PciWindow::Kind::memory64, 0x80'0000'0000, 0x80'0000'0000, 0x1000'0000}};
+    hosts[0].window_count = 3;
+    hosts[1].windows[0] = {kernel::PciWindow::Kind::memory32, 0xc000'0000, 0x6'0000'0000, 0x1000'0000};
+    hosts[1].window_count = 1;
+    CHECK(kernel::memory_behind(hosts, 0x1000'4000, 0x4000) == 0x1000'4000);
+    CHECK(kernel::memory_behind(hosts, 0x3efe'f000, 0x1000) == 0x3efe'f000); // the last page
+    CHECK(kernel::memory_behind(hosts, kEnd - 0x4000, 0x4000) == kEnd - 0x4000);
+    CHECK(kernel::memory_behind(hosts, 0xc000'1000, 0x1000) == 0x6'0000'1000);
+    CHECK_FALSE(kernel::memory_behind(hosts, 0x0800'0000, 0x1000).has_value()); // the interrupt controller
+    CHECK_FALSE(kernel::memory_behind(hosts, 0x0fff'f000, 0x2000).has_value());
+    CHECK_FALSE(kernel::memory_behind(hosts, 0x3efe'f000, 0x1001).has_value());
+    CHECK_FALSE(kernel::memory_behind(hosts, kEnd - 0x4000, 0x4001).has_value());
+    CHECK_FALSE(kernel::memory_behind(hosts, 0x6'0000'1000, 0x1000).has_value()); // the processor's address of it
+    CHECK_FALSE(kernel::memory_behind(hosts, ~std::uint64_t{0}, 0x1000).has_value());
+    CHECK(kernel::memory_behind(std::span(hosts).first(1), 0x1000'0000, 1) == 0x1000'0000);
+
+    CHECK(kernel::ports_behind(hosts, 0x1000, 0x20) == 0x3eff'1000);
+    CHECK_FALSE(kernel::ports_behind(hosts, 0xfff0, 0x20).has_value());
+    hosts[0].windows[0].base = 0;
+    CHECK_FALSE(kernel::ports_behind(hosts, 0x1000, 0x20).has_value()); // the processor's own
+
+    // Who has no memory window passes no memory on.
+    hosts[0].window_count = 1;
+    CHECK_FALSE(kernel::memory_behind(std::span(hosts).first(1), 0x1000'0000, 1).has_value());
+    // ACPI's tables do not say what a bridge passes on: everything, as it is.
+    hosts[0].window_count = hosts[1].window_count = 0;
+    CHECK(kernel::memory_behind(hosts, 0xfebf'0000, 0x1000) == 0xfebf'0000);
+    CHECK(kernel::memory_behind(hosts, 0x38'0000'0000, 0x4000) == 0x38'0000'0000);
+    CHECK(kernel::memory_behind({}, 0xfebf'0000, 0x1000) == 0xfebf'0000);
 }
