@@ -91,8 +91,8 @@ bool overlaps_usable(std::uint64_t begin, std::uint64_t end) noexcept {
 /// Where device registers appear: at their own address, or, where addresses do not reach that far, in the window kept for them.
 std::uint64_t place_device(std::uint64_t begin, std::uint64_t size) noexcept {
     if constexpr (arch::kDeviceWindowEnd != 0) {
-        static constinit DeviceWindow window(arch::kDeviceWindow, arch::kDeviceWindowEnd);
-        if (begin >= arch::kHighestUsable) return window.place(begin, size);
+        static constinit DeviceWindow window(arch::kDeviceWindow, arch::kDeviceWindowEnd, arch::kHighestUsable);
+        return window.place(begin, size);
     }
     return begin;
 }

@@ -2,7 +2,7 @@
 // are wider. Pieces of 1 MiB, so that neighbours (the registers of one PCI device, the functions of one bus) share one. Bookkeeping only:
 // page tables are the caller's business. Never gives anything back.
 //
-//     kernel::DeviceWindow window(0xe000'0000, 0xffff'0000);
+//     kernel::DeviceWindow window(0xe000'0000, 0xffff'0000, 0xe000'0000);
 //     const std::uint64_t address = window.place(0x80'0010'0000, 0x1000);   // 0: there is no room
 #pragma once
 
@@ -14,10 +14,12 @@ namespace kernel {
 
 class DeviceWindow {
 public:
-    constexpr DeviceWindow(std::uint64_t begin, std::uint64_t end) noexcept : next_(begin), end_(end) {}
+    /// Registers that end at or below `reach` appear at their own address.
+    constexpr DeviceWindow(std::uint64_t begin, std::uint64_t end, std::uint64_t reach) noexcept : next_(begin), end_(end), reach_(reach) {}
 
     /// Where `size` bytes of registers at `physical` appear; the same place for the same registers. `size` is not 0 and does not wrap.
     [[nodiscard]] constexpr std::uint64_t place(std::uint64_t physical, std::uint64_t size) noexcept {
+        if (physical < reach_ && size <= reach_ - physical) return physical;
         for (std::size_t i = 0; i < count_; ++i) {
             const Piece& piece = pieces_[i];
             if (physical >= piece.physical && physical - piece.physical < piece.size && size <= piece.size - (physical - piece.physical))
@@ -42,6 +44,7 @@ private:
     std::size_t count_ = 0;
     std::uint64_t next_;
     std::uint64_t end_;
+    std::uint64_t reach_;
 };
 
 } // namespace kernel
