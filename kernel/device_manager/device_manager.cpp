@@ -115,7 +115,7 @@ public:
         start_all();
     }
 
-    void look_at_slots() { hot_plug.look(device_platform(), space_); }
+    void look_at_slots(bool others) { hot_plug.look(device_platform(), space_, others); }
     void watch_slots() { hot_plug.start(device_platform(), space_); }
     HotPlug hot_plug;
 
@@ -304,7 +304,7 @@ constinit DeviceManager manager;
 
 void start_devices() {
     manager.find();
-    if (processor_count() > 1 && command_line_value("disks")) manager.look_at_slots();
+    manager.look_at_slots(processor_count() > 1 && command_line_value("disks").has_value());
     manager.start_all();
     manager.watch_slots();
     // The host's power button ends the machine cleanly whatever the program does.

@@ -24,8 +24,10 @@ void HotPlug::consider(const virtio::PciFunction& bridge) {
     if (slots_[slot_count_].open(bridge)) ++slot_count_;
 }
 
-void HotPlug::look(KernelPlatform& platform, PciSpace& space) {
-    if (platform_ != nullptr || (slot_count_ == 0 && !AcpiSlots::possible())) return;
+void HotPlug::look(KernelPlatform& platform, PciSpace& space, bool others) {
+    // A port whose table of messages is measured passes nothing on: a handler that asked a device behind it for the reason of its interrupt
+    // would hear nothing, and be called again for ever.
+    if (platform_ != nullptr || (slot_count_ == 0 && !(others && AcpiSlots::possible()))) return;
     platform_ = &platform;
     space_ = &space;
     something_ = find();

@@ -2,8 +2,9 @@
 // ways, whichever a bus has: QEMU's ACPI registers (acpi_slots.hpp), and the slots of PCI Express ports (drivers/bus/pci_slot.hpp). A bus
 // that ACPI serves is left to it. Without either there is no task. Owned by the device manager.
 //
-//     hot_plug.consider(bridge);              // during the first scan
-//     hot_plug.start(platform, space);        // after the drivers have started
+//     hot_plug.consider(bridge);                       // during the first scan
+//     hot_plug.look(platform, space, false);           // before the drivers start
+//     hot_plug.start(platform, space);                 // after they have started
 #pragma once
 
 #include <array>
@@ -25,9 +26,10 @@ public:
 
     /// A bridge of the first scan.
     void consider(const virtio::PciFunction& bridge);
-    /// Finds out who serves which bus, and has `space` take stock of the hosts on which something may come. Functions do not answer meanwhile:
-    /// before the drivers start where other processors will use devices.
-    void look(KernelPlatform& platform, PciSpace& space);
+    /// Finds out who serves which bus, has `space` take stock of the hosts on which something may come, and has the slots' ports interrupt.
+    /// Functions do not answer meanwhile, nor does anything behind a port: before the drivers start, if there are such ports, or if `others`:
+    /// other processors will use devices. Else start()'s task does it.
+    void look(KernelPlatform& platform, PciSpace& space, bool others);
     /// Starts the task. It looks first, if nobody has: the program does not wait for it.
     void start(KernelPlatform& platform, PciSpace& space);
     /// Before the machine goes: returns when nothing is under way; nothing comes or goes from here on.
