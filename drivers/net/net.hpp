@@ -175,6 +175,7 @@ public:
     [[nodiscard]] const Virtqueue& receive_queue() const noexcept { return receive_; }
     [[nodiscard]] const Virtqueue& transmit_queue() const noexcept { return transmit_; }
     [[nodiscard]] Device& device() noexcept { return device_; }
+    [[nodiscard]] const Device& device() const noexcept { return device_; }
     [[nodiscard]] static std::span<const FeatureName> feature_names() noexcept;
 
 private:

@@ -36,6 +36,8 @@ virtio::Result<> NetLink::remove() {
 Link::Capabilities NetLink::capabilities() const {
     return {.transmit_checksum = device_.transmits_checksums(),
             .receive_checksum = device_.receives_checksums(),
+            // A pool keeps the device away from what the stack works on, and is itself within its reach for ever.
+            .lends = device_.device().started() && device_.device().domain().direct(),
             .receive_buffers = device_.receive_buffers(),
             .maximum_pieces = kMostPieces};
 }

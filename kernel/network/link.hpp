@@ -64,6 +64,7 @@ public:
     struct Capabilities {
         bool transmit_checksum = false;    // a partial TCP/UDP checksum is completed (VIRTIO_NET_F_CSUM)
         bool receive_checksum = false;     // checksum_valid may be true (VIRTIO_NET_F_GUEST_CSUM)
+        bool lends = false;                // a received piece may be kept and read in place; else it is the device's still: copied first
         std::uint32_t receive_buffers = 0; // how many pieces there are in all
         std::uint32_t maximum_pieces = 8;  // per transmitted frame; longer chains are joined before
     };

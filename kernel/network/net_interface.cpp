@@ -213,7 +213,8 @@ void NetInterface::received(const ReceivedFrame& frame) {
     ++counters_.received;
     counters_.received_bytes += bytes;
     const bool scarce = link_.buffers_posted() < capabilities_.receive_buffers / 4;
-    pbuf* chain = scarce || bytes < kCopyBelow || bytes > 0xffff ? copy(frame, bytes) : borrow(frame, bytes);
+    const bool lent = capabilities_.lends && !scarce && bytes >= kCopyBelow && bytes <= 0xffff;
+    pbuf* chain = lent ? borrow(frame, bytes) : copy(frame, bytes);
     if (chain == nullptr) {
         ++counters_.received_dropped;
         return;

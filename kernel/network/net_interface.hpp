@@ -19,7 +19,7 @@ namespace kernel {
 struct InterfaceCounters {
     std::uint64_t received = 0;
     std::uint64_t received_bytes = 0;
-    std::uint64_t received_copied = 0;  // copied instead of borrowed: small, or too few buffers left with the device
+    std::uint64_t received_copied = 0;  // instead of borrowed: small, too few buffers left, or not to be read in place
     std::uint64_t received_dropped = 0; // no memory
     std::uint64_t sent = 0;
     std::uint64_t sent_bytes = 0;

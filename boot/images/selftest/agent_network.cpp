@@ -12,6 +12,7 @@
 
 #include "boot/images/selftest/agent.hpp"
 #include "boot/images/selftest/pattern.hpp"
+#include "kernel/network/net_interface.hpp"
 #include "kernel/task/task.hpp"
 
 namespace selftest {
@@ -145,6 +146,9 @@ void net(const Words& words, Answer& answer) {
     answer.value("netmask", lan->netmask.text().c_str());
     answer.value("gateway", lan->gateway.text().c_str());
     answer.value("dns", lan->dns.text().c_str());
+    const kernel::InterfaceCounters& counters = kernel::network_interface(0)->counters();
+    answer.value("received", counters.received);
+    answer.value("copied", counters.received_copied);
 }
 
 /// ping HOST [MILLISECONDS]

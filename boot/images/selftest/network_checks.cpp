@@ -4,6 +4,8 @@
 #include <ringside/app.hpp>
 
 #include "boot/images/selftest/check.hpp"
+#include "kernel/device_manager/platform.hpp"
+#include "kernel/network/net_interface.hpp"
 
 namespace selftest {
 
@@ -26,6 +28,15 @@ void check_network() {
         for (int i = 0; i < 5; ++i)
             if (!check.need(ringside::net::ping(gateway.c_str(), 20s), "ping")) return;
     });
+    if (kernel::device_platform().bounces()) {
+        // The pool stays within the device's reach: nothing is read twice there, and nothing kept.
+        run("net.all_copied", [](Check& check) {
+            const kernel::InterfaceCounters& counters = kernel::network_interface(0)->counters();
+            const std::uint64_t left = counters.received - counters.received_dropped - counters.received_copied;
+            (void)check.need(counters.received != 0 && left == 0, "%llu of %llu frames were not", static_cast<unsigned long long>(left),
+                             static_cast<unsigned long long>(counters.received));
+        });
+    }
     run("net.refused_connection", [](Check& check) {
         const auto lan = ringside::net::status();
         if (!check.need(lan, "status")) return;
