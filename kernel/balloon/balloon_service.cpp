@@ -7,6 +7,7 @@
 #include "kernel/log/log.hpp"
 #include "kernel/memory/heap.hpp"
 #include "kernel/memory/pages.hpp"
+#include "kernel/processor/processor.hpp"
 #include "kernel/time/clock.hpp"
 
 namespace kernel {
@@ -247,7 +248,12 @@ bool BalloonService::take_back(std::size_t count) {
 
 // --- when memory runs out ---
 
-bool BalloonService::relieve(std::size_t pages) { return the_balloon != nullptr && the_balloon->take_back_for(pages); }
+bool BalloonService::relieve(std::size_t pages) {
+    // malloc runs on any processor (and has its lock held); the balloon's task, its queues and whoever waits for them are the first one's.
+    bool enough = false;
+    call_on(processors::boot, [&] { enough = the_balloon != nullptr && the_balloon->take_back_for(pages); });
+    return enough;
+}
 
 bool BalloonService::take_back_for(std::size_t pages) {
     if (&current_task() == task_ || device_.pages() == 0) return false;

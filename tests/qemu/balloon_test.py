@@ -117,6 +117,17 @@ def taken_back(guest, agent):
     agent.call("memory-drop")
 
 
+def taken_back_from_afar(guest, agent):
+    """The same for a program of the second processor, while the balloon and its task are the first one's: nobody waits for a timer."""
+    guest.qmp("balloon", value=96 * MIB)
+    eventually(30, lambda: actual(guest) == 96 * MIB, "96 MiB left")
+    equal(agent.call("heap", 150, 1)["mib"], 150, "memory for a program")
+    agent.no_word_overlooked()
+    agent.call("memory-hold", 8)
+    agent.call("memory-check")
+    agent.call("memory-drop")
+
+
 def healthy(agent):
     for device in agent.items("devices"):
         equal(device["rescues"], 0, f"watchdog rescues of {device['name']}")
@@ -140,6 +151,7 @@ def main(configuration):
             agent = Agent(guest)
             checks.run("balloon.everything_oom", everything, guest, agent)
             checks.run("balloon.taken_back", taken_back, guest, agent)
+            checks.run("balloon.taken_back_from_afar", taken_back_from_afar, guest, agent)
             checks.run("balloon.healthy_oom", healthy, agent)
     return checks.status()
 

@@ -10,6 +10,7 @@
 #include "kernel/device_manager/device_manager.hpp"
 #include "kernel/memory/heap.hpp"
 #include "kernel/memory/pages.hpp"
+#include "kernel/processor/processor.hpp"
 #include "kernel/task/task.hpp"
 
 namespace selftest {
@@ -73,11 +74,11 @@ struct Block {
     [[nodiscard]] std::span<std::byte> bytes() noexcept { return {reinterpret_cast<std::byte*>(this + 1), kBlockBytes - sizeof(Block)}; }
 };
 
-/// heap MIB: takes that much with malloc, or as much as there is, looks at it, and gives it back.
-void heap(const Words& words, Answer& answer) {
+/// As much of `wanted` MiB as there is.
+void use_heap(std::uint64_t wanted, Answer& answer) {
     Block* blocks = nullptr;
     std::uint64_t count = 0;
-    for (; count < words.number(2); ++count) {
+    for (; count < wanted; ++count) {
         void* memory = std::malloc(kBlockBytes);
         if (memory == nullptr) break;
         blocks = new (memory) Block{blocks, count};
@@ -92,6 +93,13 @@ void heap(const Words& words, Answer& answer) {
         blocks = next;
     }
     answer.value("mib", count);
+}
+
+/// heap MIB [PROCESSOR]: takes that much with malloc, or as much as there is, looks at it, and gives it back; there or here.
+void heap(const Words& words, Answer& answer) {
+    const std::uint64_t where = words.number(3, kernel::this_processor().index);
+    if (where >= kernel::processor_count()) return answer.fail("there is no such processor");
+    kernel::call_on(kernel::processor(static_cast<unsigned>(where)), [&] { use_heap(words.number(2), answer); });
 }
 
 void pages(const Words&, Answer& answer) {
