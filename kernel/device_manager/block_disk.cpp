@@ -17,7 +17,7 @@ BlockDisk::BlockDisk(unsigned number, Processor& owner) noexcept : owner_(&owner
     room_waiter_.disk = this;
     room_waiter_.on_room = [](virtio::RoomWaiter& waiter) noexcept { static_cast<Room&>(waiter).disk->room_.wake_all(); };
     unsent_.disk = this;
-    unsent_.run = [](BeforeIdle& me) noexcept { static_cast<OnIdle&>(me).disk->device_.kick(); };
+    unsent_.run = [](BeforeIdle& me) noexcept { static_cast<OnIdle&>(me).disk->send(); };
     resume_.disk = this;
     resume_.run = [](BeforeIdle& me) noexcept {
         if (BlockDisk& disk = *static_cast<OnIdle&>(me).disk; !disk.serving_) disk.replaced_.wake_all();
@@ -128,8 +128,9 @@ bool BlockDisk::wait(const virtio::BlockRequest& request) {
 /// Completions, configuration changes, healing.
 void BlockDisk::poll() {
     static_cast<void>(device_.poll());
-    // What kick_soon() put off may be all that is left for the device to do, and while somebody can run nobody is idle.
-    device_.kick();
+    // What was put off may be all that is left for the device to do, and while somebody can run nobody is idle.
+    if (put_off_) [[unlikely]]
+        send();
     if (device_.failed()) [[unlikely]]
         recover();
     if (served_.has_waiters()) served_.wake_all();
@@ -222,10 +223,16 @@ virtio::Result<> BlockDisk::run_long(Ask& ask, virtio::Result<> sent, virtio::Re
 /// While the device has something to do and others can run, who may want to read as well, one notification is for all of them: when
 /// nobody can run any more.
 void BlockDisk::kick_soon() noexcept {
-    if (device_.queue().in_flight() > 1 && others_ready())
+    put_off_ = device_.queue().in_flight() > 1 && others_ready();
+    if (put_off_)
         before_idle(unsent_);
     else
         device_.kick();
+}
+
+void BlockDisk::send() noexcept {
+    put_off_ = false;
+    device_.kick();
 }
 
 ringside::Result<> BlockDisk::read(std::uint64_t sector, std::span<std::byte> into) {

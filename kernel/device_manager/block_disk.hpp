@@ -76,6 +76,7 @@ private:
     void serve_until_done(const virtio::BlockRequest& request, std::uint64_t begun);
     void poll();
     void kick_soon() noexcept;
+    void send() noexcept;
     /// A device with larger blocks takes whole ones only; programs are promised sectors.
     [[nodiscard]] bool partial(std::uint64_t sector, std::size_t bytes) const noexcept;
     template<class Byte, class Use, class UsePart>
@@ -98,6 +99,7 @@ private:
     char name_[12] = {};
     char model_[virtio::kBlockIdBytes + 1] = {};
     bool interrupts_ = false; // the device tells when it has done something
+    bool put_off_ = false;    // a notification is due, when nobody can run or with the next completion
     bool serving_ = false;    // a task that waits for its own request serves the device
     bool stopping_ = false;
 };
