@@ -113,6 +113,9 @@ void ConsoleService::serve() {
         recovering_ = true;
         auto recovered = device_.recover();
         log(LogLevel::warning, "console: reset%s%s", recovered ? "" : ": ", recovered ? "" : virtio::message(recovered.error()));
+        if (recovered) (void)device_.settle();
+        // With another reset ahead they may still come; what opens them after a failed one begins anew.
+        if (!recovered || !device_.needs_recovery()) lose_missing();
         if (!recovered) sleep_until(now_ns() + kReturnNs);
     }
 }
@@ -135,7 +138,8 @@ void ConsoleService::changed(Channel& channel, ConsoleChange change) {
     case ConsoleChange::removed:
         log(LogLevel::debug, "console: port %u removed", static_cast<unsigned>(port.id()));
         channel.server_ = nullptr; // it notices
-        channel.handle_.stale = channel.handle_.references != 0;
+        // A reset takes every port away, and gives it back, open as it was: a port that has gone is open no more.
+        if (!port.opened()) channel.handle_.stale = channel.handle_.references != 0;
         break;
     case ConsoleChange::named: named(channel); break;
     case ConsoleChange::host_opened:
@@ -157,10 +161,17 @@ void ConsoleService::changed(Channel& channel, ConsoleChange change) {
     channel.handle_.source.notify();
 }
 
+/// After a reset: what was open and has not come back. (It went while the device was out of order, and no message could tell.)
+void ConsoleService::lose_missing() {
+    for (Channel& channel : channels_)
+        if (channel.in_use() && !channel.port_->present()) channel.lose();
+}
+
 void ConsoleService::named(Channel& channel) {
     const std::string_view name = channel.port_->name();
     log(LogLevel::debug, "console: port %u is \"%.*s\"", static_cast<unsigned>(channel.port_->id()), static_cast<int>(name.size()),
         name.data());
+    if (channel.in_use() && name != channel.opened_as()) channel.lose(); // another port has come in its place during a reset
     if (channel.server_ != nullptr || channel.handle_.references != 0) return;
     if (TaskEntry entry = channel_task(name)) {
         auto task = spawn(name.data(), entry, &channel, kStackBytes);
@@ -218,7 +229,15 @@ File* Channel::open(int& error) {
         return nullptr;
     }
     handle_.stale = false;
+    opened_length_ = port_->name().copy(opened_as_.data(), opened_as_.size());
     return &handle_;
+}
+
+void Channel::lose() {
+    port_->close(); // the next port of this number is not the one that was opened
+    handle_.stale = true;
+    changes_.wake_all();
+    handle_.source.notify();
 }
 
 long Channel::Handle::read(std::span<char> into, Blocking blocking) {

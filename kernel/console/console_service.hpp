@@ -52,7 +52,8 @@ private:
     private:
         Channel& channel_;
     };
-    /// A descriptor, as Linux has it for /dev/virtio-ports: a read is 0 and a write EPIPE while nobody is connected.
+    /// A descriptor, as Linux has it for /dev/virtio-ports: a read is 0 and a write EPIPE while nobody is connected. A reset of the device is
+    /// such a moment for all its ports.
     class Handle final : public File {
     public:
         explicit constexpr Handle(Channel& channel) noexcept : channel_(channel) {}
@@ -69,11 +70,18 @@ private:
         Channel& channel_;
     };
 
+    /// Whether a program has the port open that was there when it opened it.
+    [[nodiscard]] bool in_use() const noexcept { return handle_.references != 0 && !handle_.stale; }
+    [[nodiscard]] std::string_view opened_as() const noexcept { return {opened_as_.data(), opened_length_}; }
+    void lose();
+
     virtio::ConsolePort* port_ = nullptr;
     ConsoleService* service_ = nullptr;
     WaitQueue changes_;
     std::uint32_t connection_ = 0;
     Task* server_ = nullptr;
+    std::array<char, virtio::ConsolePort::kNameBytes> opened_as_{};
+    std::size_t opened_length_ = 0;
     Terminal terminal_{*this};
     Handle handle_{*this};
 };
@@ -106,6 +114,7 @@ private:
     static void on_wait(virtio::ConsoleObserver& observer, virtio::ConsolePort& port, std::uint64_t deadline_ns) noexcept;
     void changed(Channel& channel, virtio::ConsoleChange change);
     void named(Channel& channel);
+    void lose_missing();
     void serve();
 
     virtio::ConsoleDevice device_;

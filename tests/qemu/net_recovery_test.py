@@ -5,84 +5,55 @@ rings are changed in the guest's memory while it stands still; for the rest QEMU
     net_recovery_test.py CONFIGURATION
 """
 
-import mmap
 import struct
 import sys
 import tempfile
 import threading
 import time
-from pathlib import Path
 
 from ringside.guest import Guest
 from ringside.machine import Forward
 
-from support import status, traffic
+from support import traffic
 from support.agent import Agent
 from support.checks import Checks, equal, eventually, need
 from support.machines import free_ports, image, make
-from support.rings import shared
+from support.rings import Rings, shared
 
 MIB = 1 << 20
 PORT = 7000
 RECEIVE, TRANSMIT = 0, 1
 
 
-class Rings:
-    """The network device's queues, as they stand in the guest's memory."""
-
-    def __init__(self, guest, folder, packed):
-        self._guest = guest
-        self._packed = packed
-        self._file = open(Path(folder) / "memory", "r+b")
-        self._memory = mmap.mmap(self._file.fileno(), 0)
-        self._path = next(path for name, path in status.devices(guest) if name == "virtio-net")
-
-    def close(self):
-        self._memory.close()
-        self._file.close()
-
-    def _where(self, queue):
-        return self._guest.qmp("x-query-virtio-queue-status", path=self._path, queue=queue)
-
+class CardRings(Rings):
     def lie(self, queue):
         """The used index moves by more than the guest has lent; packed: a buffer that was never lent is used. In the same moment the link goes
         down, which makes the guest look at its queues, and nothing comes any more with which the device would write over the lie."""
-        self._guest.qmp("stop")
+        self.guest.qmp("stop")
         try:
-            where = self._where(queue)
-            if self._packed:
+            where = self.where(queue)
+            if self.packed:
                 at = where["vring-desc"] + 16 * where["used-idx"]
-                flags, = struct.unpack_from("<H", self._memory, at + 14)
+                flags, = struct.unpack_from("<H", self.memory, at + 14)
                 available, used = flags >> 7 & 1, flags >> 15 & 1
                 # A descriptor that is still lent carries the lap's bit as available; one of the lap before has both alike.
                 lap = available if available != used else 1 - available
-                struct.pack_into("<HH", self._memory, at + 12, 0x7FFF, lap * 0x8080)
+                struct.pack_into("<HH", self.memory, at + 12, 0x7FFF, lap * 0x8080)
             else:
                 at = where["vring-used"] + 2
-                index, = struct.unpack_from("<H", self._memory, at)
-                struct.pack_into("<H", self._memory, at, (index + 1000) & 0xFFFF)
+                index, = struct.unpack_from("<H", self.memory, at)
+                struct.pack_into("<H", self.memory, at, (index + 1000) & 0xFFFF)
             for up in (True, False):
-                self._guest.qmp("set_link", name="nic0", up=up)
+                self.guest.qmp("set_link", name="nic0", up=up)
         finally:
-            self._guest.qmp("cont")
+            self.guest.qmp("cont")
 
-    def ruin_descriptors(self, queue):
-        """Every descriptor goes on at one that there is not; packed: is an indirect table of a length that none has. QEMU refuses such a chain
-        and sets DEVICE_NEEDS_RESET."""
-        self._guest.qmp("stop")
+    def ruin(self, queue):
+        self.guest.qmp("stop")
         try:
-            where = self._where(queue)
-            for number in range(where["vring-num"]):
-                at = where["vring-desc"] + 16 * number
-                if self._packed:
-                    flags, = struct.unpack_from("<H", self._memory, at + 14)
-                    struct.pack_into("<I", self._memory, at + 8, 17)
-                    struct.pack_into("<H", self._memory, at + 14, flags | 4)
-                else:
-                    flags, = struct.unpack_from("<H", self._memory, at + 12)
-                    struct.pack_into("<HH", self._memory, at + 12, flags | 1, 0xFFFF)
+            self.ruin_descriptors(queue)
         finally:
-            self._guest.qmp("cont")
+            self.guest.qmp("cont")
 
 
 def card(agent):
@@ -153,11 +124,11 @@ def main(configuration):
             agent = Agent(guest)
             agent.call("net", 60)
             agent.call("listen", PORT)
-            rings = Rings(guest, folder, machine.ring == "packed")
+            rings = CardRings(guest, folder, "virtio-net", machine.ring == "packed")
             checks.run("net.lie_in_receive_queue", healed, guest, agent, port, lambda: rings.lie(RECEIVE))
             checks.run("net.lie_in_transmit_queue", healed, guest, agent, port, lambda: rings.lie(TRANSMIT))
             if not machine.legacy:   # a legacy device has no way to ask for a reset: QEMU's falls silent
-                checks.run("net.device_needs_reset", healed, guest, agent, port, lambda: (rings.ruin_descriptors(RECEIVE), reachable(agent)))
+                checks.run("net.device_needs_reset", healed, guest, agent, port, lambda: (rings.ruin(RECEIVE), reachable(agent)))
             checks.run("net.link_flaps", link_flaps, guest, port)
             rings.close()
     return checks.status()

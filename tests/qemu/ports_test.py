@@ -8,31 +8,40 @@ import random
 import re
 import socket
 import sys
+import tempfile
 import threading
 import time
 
 from ringside.guest import Guest, GuestError
 
-from support import traffic
+from support import status, traffic
 from support.agent import Agent
-from support.checks import Checks, equal, eventually, need
+from support.checks import Checks, Failure, equal, eventually, need
 from support.machines import image, make
 from support.pattern import difference
+from support.rings import Rings, shared
 
 MIB = 1 << 20
+CONTROL = 2  # the queue of the device's messages
 
 
 class Plug:
     """A port that is plugged in at run time, and this side of it."""
 
-    def __init__(self, guest, name, number):
+    def __init__(self, guest, name, number, **place):
         self._guest = guest
         self._id = f"plugged{number}"
         path = guest.folder / self._id
         guest.qmp("chardev-add", id=self._id, backend={"type": "socket", "data": {
             "addr": {"type": "unix", "data": {"path": str(path)}}, "server": True, "wait": False}})
-        guest.qmp("device_add", driver="virtserialport", bus="serial0.0", name=name, chardev=self._id, id=f"port-{self._id}")
+        guest.qmp("device_add", driver="virtserialport", bus="serial0.0", name=name, chardev=self._id, id=f"port-{self._id}",
+                  **place)
         self.connection = connect(path)
+
+    def guest_side(self):
+        """Whether the guest's side is open: on or off."""
+        ports = self._guest.qmp("human-monitor-command", **{"command-line": "info qtree"})
+        return re.search(rf'id "port-{self._id}".*?guest (on|off)', ports, re.S)[1]
 
     def unplug(self):
         self._guest.qmp("device_del", id=f"port-{self._id}")
@@ -144,6 +153,84 @@ def not_read(guest, agent):
     plug.unplug()
 
 
+def kept_open(guest, agent):
+    """What a program has open outlasts the resets that another port's lost buffers bring about; and the host hears when it is closed."""
+    kept = Plug(guest, "org.example.kept", "g")
+    eventually(10, lambda: opened(agent, "org.example.kept"), "the port can be opened")
+    chooser = random.Random(7)
+    first = agent.start("port-echo", 100_000)
+    echoed(kept.connection, chooser.randbytes(100_000))
+    agent.finish(first)
+    second = agent.start("port-echo", 100_000)
+    not_read(guest, agent)
+    echoed(kept.connection, chooser.randbytes(100_000))
+    # This side's connection stood all the time.
+    need(agent.finish(second)[0]["ends"] > 0, "there was no reset")
+    equal(kept.guest_side(), "on", "the guest's side")
+    agent.call("port-close")
+    eventually(10, lambda: kept.guest_side() == "off", "the host hears of it")
+    # And from the beginning.
+    need(opened(agent, "org.example.kept"), "it cannot be opened again")
+    third = agent.start("port-echo", 10_000)
+    echoed(kept.connection, chooser.randbytes(10_000))
+    agent.finish(third)
+    kept.unplug()
+    gone(agent)
+
+
+def lost_in_reset(guest, agent, rings, number, successor=None):
+    """A port that goes while the device is out of order: no message can tell, but after the reset it is not there any more, or another one
+    has come in its place, which nobody has opened."""
+    lost = Plug(guest, "org.example.lost", number, nr=6)
+    eventually(10, lambda: opened(agent, "org.example.lost"), "the port can be opened")
+    first = agent.start("port-echo", 1000)
+    echoed(lost.connection, bytes(1000))
+    agent.finish(first)
+    guest.qmp("stop")
+    try:
+        rings.ruin_descriptors(CONTROL)
+        lost.unplug()
+        need(needs_reset(guest), "QEMU found a place for its message")
+        other = successor and Plug(guest, successor, f"{number}1", nr=6)
+    finally:
+        guest.qmp("cont")
+    eventually(20, lambda: not needs_reset(guest), "the reset")
+    gone(agent)
+    if other:
+        eventually(10, lambda: other.guest_side() == "off", "the other one is not open")
+        other.unplug()
+    last = Plug(guest, "ringside.echo", f"{number}2", nr=6)
+    echoed(last.connection, random.Random(8).randbytes(10_000))
+    last.unplug()
+
+
+def needs_reset(guest):
+    path = next(path for name, path in status.devices(guest) if name == "virtio-serial")
+    return status.status(guest, path)["broken"]
+
+
+def opened(agent, name):
+    try:
+        agent.call("port-open", name)
+        return True
+    except Failure:
+        return False
+
+
+def gone(agent):
+    """The port that the agent has open is one that there is not any more."""
+    eventually(10, lambda: "No such device" in refusal(agent), "ENODEV")
+    agent.call("port-close")
+
+
+def refusal(agent):
+    try:
+        agent.finish(agent.start("port-echo", 1), 5)
+    except (Failure, GuestError) as error:
+        return str(error)
+    return ""
+
+
 def log_for_everybody(guest):
     """Each connection gets the log from its beginning, also one that ends in the middle."""
     plug = Plug(guest, "ringside.log", "f")
@@ -180,15 +267,19 @@ def last_words(guest, agent):
 
 
 def main(configuration):
-    with Checks(f"ports {configuration}", 150) as checks:
-        machine = make(configuration, image("selftest"), memory=128, network=False, command_line=["agent", "only=none"])
+    with Checks(f"ports {configuration}", 150) as checks, tempfile.TemporaryDirectory(prefix="ringside-ports-") as folder:
+        machine = shared(make(configuration, image("selftest"), memory=128, network=False, command_line=["agent", "only=none"]), folder)
         with Guest(machine) as guest:
             checks.guest = guest
             agent = Agent(guest)
             checks.run("ports.hot_plug", hot_plug, guest, agent)
             checks.run("ports.unplugged_while_busy", unplugged_while_busy, guest, agent)
             checks.run("ports.log_for_everybody", log_for_everybody, guest)
-            checks.run("ports.not_read", not_read, guest, agent)
+            checks.run("ports.kept_open", kept_open, guest, agent)
+            rings = Rings(guest, folder, "virtio-serial", machine.ring == "packed")
+            checks.run("ports.lost_in_reset", lost_in_reset, guest, agent, rings, "h")
+            checks.run("ports.replaced_in_reset", lost_in_reset, guest, agent, rings, "i", "org.example.other")
+            rings.close()
             checks.run("ports.healthy", healthy, agent)
             checks.run("ports.last_words", last_words, guest, agent)
     return checks.status()

@@ -28,7 +28,7 @@ void send_line(std::string_view line) {
 }
 
 const Verb* find(std::string_view name) {
-    for (const auto verbs : {device_verbs(), disk_verbs(), memory_verbs(), network_verbs(), machine_verbs()})
+    for (const auto verbs : {device_verbs(), disk_verbs(), memory_verbs(), network_verbs(), machine_verbs(), port_verbs()})
         for (const Verb& verb : verbs)
             if (verb.name == name) return &verb;
     return nullptr;

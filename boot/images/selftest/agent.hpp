@@ -72,6 +72,7 @@ struct Verb {
 [[nodiscard]] std::span<const Verb> memory_verbs();
 [[nodiscard]] std::span<const Verb> network_verbs();
 [[nodiscard]] std::span<const Verb> machine_verbs();
+[[nodiscard]] std::span<const Verb> port_verbs();
 
 /// Serves until a command ends the machine or the console closes.
 void run_agent();

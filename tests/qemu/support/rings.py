@@ -25,6 +25,38 @@ def shared(machine, folder):
     return dataclasses.replace(machine, extra=extra)
 
 
+class Rings:
+    """A device's queues, as they stand in the guest's memory."""
+
+    def __init__(self, guest, folder, device, packed):
+        self.guest = guest
+        self.packed = packed
+        self._file = open(Path(folder) / "memory", "r+b")
+        self.memory = mmap.mmap(self._file.fileno(), 0)
+        self._path = next(path for name, path in status.devices(guest) if name == device)
+
+    def close(self):
+        self.memory.close()
+        self._file.close()
+
+    def where(self, queue):
+        return self.guest.qmp("x-query-virtio-queue-status", path=self._path, queue=queue)
+
+    def ruin_descriptors(self, queue):
+        """Every descriptor goes on at one that there is not; packed: is an indirect table of a length that none has. QEMU refuses such a chain
+        and sets DEVICE_NEEDS_RESET. The guest must stand still."""
+        where = self.where(queue)
+        for number in range(where["vring-num"]):
+            at = where["vring-desc"] + 16 * number
+            if self.packed:
+                flags, = struct.unpack_from("<H", self.memory, at + 14)
+                struct.pack_into("<I", self.memory, at + 8, 17)
+                struct.pack_into("<H", self.memory, at + 14, flags | 4)
+            else:
+                flags, = struct.unpack_from("<H", self.memory, at + 12)
+                struct.pack_into("<HH", self.memory, at + 12, flags | 1, 0xFFFF)
+
+
 class Injector:
     def __init__(self, guest, folder, device, queue):
         self._guest = guest
