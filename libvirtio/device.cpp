@@ -275,11 +275,12 @@ bool Device::wait(std::uint64_t deadline_ns) noexcept {
     }
     const std::uint64_t now = platform_->now_ns();
     if (now >= deadline_ns) return false;
-    const bool polled = mode_ == InterruptMode::polled && transport_ != nullptr; // a device that has gone needs no looking at
+    // One that has gone, or never confirmed its reset, needs no looking at.
+    const bool polled = mode_ == InterruptMode::polled && started();
     const std::uint64_t nap = polled ? kPollIntervalNs : kWatchdogNs;
     const std::uint64_t until = deadline_ns - now < nap ? deadline_ns : now + nap;
     platform_->wait(event_, until);
-    if (polled && transport_ != nullptr) {
+    if (polled && started()) {
         look_at_configuration();
         return true;
     }

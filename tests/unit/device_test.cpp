@@ -403,6 +403,25 @@ TEST_CASE("without interrupts a change of the configuration is seen by its gener
     CHECK(bench.driver.stop());
 }
 
+TEST_CASE("a polled device is looked at while it runs, not before and not after") {
+    Bench bench{{.messages = 0, .line = false}};
+    REQUIRE(bench.start());
+    const auto naps = [&] {
+        bench.platform.waits = 0;
+        const std::uint64_t end = bench.platform.clock_ns + 1'000'000'000;
+        while (bench.platform.clock_ns < end) static_cast<void>(bench.driver.wait(end));
+        return bench.platform.waits;
+    };
+    CHECK(naps() > 1000);
+    SUBCASE("stopped") { CHECK(bench.driver.stop()); }
+    SUBCASE("its reset is never confirmed") {
+        bench.device.reset_reads = ~std::uint64_t{0};
+        CHECK(bench.driver.stop().error() == Error::reset_timeout);
+    }
+    SUBCASE("given up") { bench.driver.abort(); }
+    CHECK(naps() < 20);
+}
+
 TEST_CASE("misuse: what was never started ends quietly, queues come after negotiation and only as many as there is room for") {
     Device never;
     CHECK(never.stop());
