@@ -8,7 +8,7 @@
 
 namespace kernel {
 namespace {
-constexpr std::uint64_t kRecoveryPauseNs = 1'000'000'000;
+constexpr std::uint64_t kLongestPauseNs = 60'000'000'000;
 }
 
 NetLink::NetLink(unsigned number) noexcept { std::snprintf(name_, sizeof name_, "net%u", number); }
@@ -29,6 +29,8 @@ virtio::Result<> NetLink::remove() {
     change_link(*this, [&] {
         removed = device_.remove();
         lost_ = false;
+        pause_ns_ = kShortestPauseNs;
+        next_recovery_ns_ = 0;
     });
     return removed;
 }
@@ -66,10 +68,14 @@ bool NetLink::poll(std::uint32_t budget) {
     static_cast<void>(device_.poll(budget));
     const virtio::Error state = device_.state();
     if (lost_ || state == virtio::Error::queue_broken || state == virtio::Error::needs_reset) {
-        const std::uint64_t time = now_ns();
-        if (time >= next_recovery_ns_) { // a device that breaks at once again must not keep us busy
-            next_recovery_ns_ = time + kRecoveryPauseNs;
+        if (now_ns() >= next_recovery_ns_) { // a device that breaks at once again must not keep us busy
             const auto healed = device_.recover();
+            // Nor one that cannot be healed: its reset is waited for with the stack's lock held, a second and more, which everybody lacks.
+            if (healed)
+                pause_ns_ = kShortestPauseNs;
+            else if (lost_)
+                pause_ns_ = pause_ns_ < kLongestPauseNs / 2 ? pause_ns_ * 2 : kLongestPauseNs;
+            next_recovery_ns_ = now_ns() + pause_ns_;
             if (healed || !lost_) {
                 log(healed ? LogLevel::warning : LogLevel::error, "%s: %s: %s", name_, virtio::message(state),
                     healed ? "device was reset" : virtio::message(healed.error()));

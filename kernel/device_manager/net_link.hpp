@@ -43,6 +43,7 @@ public:
     [[nodiscard]] virtio::NetDevice& device() noexcept { return device_; }
 
 private:
+    static constexpr std::uint64_t kShortestPauseNs = 1'000'000'000;
     static constexpr std::size_t kMostPieces =
         virtio::NetDevice::kMostSegments - 2; // the header, and one cut where memory is not contiguous
     static void received(void* context, const virtio::NetFrame& frame) noexcept;
@@ -53,7 +54,8 @@ private:
     virtio::RoomWaiter room_{.on_room = [](virtio::RoomWaiter&) noexcept {}};
     LinkClient* client_ = nullptr;
     std::uint64_t next_recovery_ns_ = 0;
-    bool lost_ = false; // the last recovery failed
+    std::uint64_t pause_ns_ = kShortestPauseNs; // between attempts; longer with each that failed
+    bool lost_ = false;                         // the last recovery failed
     char name_[8] = {};
 };
 
