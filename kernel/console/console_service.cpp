@@ -188,7 +188,8 @@ virtio::Result<std::size_t> Channel::Terminal::read(std::span<char> into, std::u
         auto count = channel_.port_->read(std::as_writable_bytes(into), deadline_ns);
         if (count || count.error() == virtio::Error::timeout) return count;
         if (now_ns() >= deadline_ns) return virtio::fail(virtio::Error::timeout);
-        channel_.wait(deadline_ns); // closed or removed: until the port is back
+        // Closed or removed: until the port is back, which it may be since that happened, with all its news told.
+        if (!channel_.port_->host_open() || !channel_.port_->opened()) channel_.wait(deadline_ns);
     }
 }
 

@@ -204,6 +204,20 @@ def lost_in_reset(guest, agent, rings, number, successor=None):
     last.unplug()
 
 
+def heard_after_reset(guest, agent, rings):
+    """What is typed while the device starts anew is heard at once, not with the next line, and answered."""
+    for number in range(10):
+        passing = Plug(guest, "org.example.passing", f"k{number}")
+        guest.qmp("stop")
+        try:
+            rings.ruin_descriptors(CONTROL)
+            passing.unplug()
+        finally:
+            guest.qmp("cont")
+        eventually(20, lambda: not needs_reset(guest), "the reset")
+        agent.call("clock", timeout=5)
+
+
 def needs_reset(guest):
     path = next(path for name, path in status.devices(guest) if name == "virtio-serial")
     return status.status(guest, path)["broken"]
@@ -279,6 +293,7 @@ def main(configuration):
             rings = Rings(guest, folder, "virtio-serial", machine.ring == "packed")
             checks.run("ports.lost_in_reset", lost_in_reset, guest, agent, rings, "h")
             checks.run("ports.replaced_in_reset", lost_in_reset, guest, agent, rings, "i", "org.example.other")
+            checks.run("ports.heard_after_reset", heard_after_reset, guest, agent, rings)
             rings.close()
             checks.run("ports.healthy", healthy, agent)
             checks.run("ports.last_words", last_words, guest, agent)
