@@ -283,12 +283,15 @@ std::optional<TreeNode> TreeNode::parent() const noexcept {
 std::optional<std::span<const std::byte>> TreeNode::property(std::string_view name) const noexcept {
     if (tree_->exhausted()) return std::nullopt;
     std::uint32_t at = tree_->token(offset()).next;
-    tree_->scanned_ += at - offset();
+    std::uint32_t passed_over = offset(); // values are not looked at
     for (;;) {
         const DeviceTree::Token found = tree_->token(at);
-        tree_->scanned_ += found.next - at - found.value.size(); // values are passed over
-        if (found.kind != DeviceTree::Kind::property) return std::nullopt;
-        if (tree_->is_named(found, name)) return found.value;
+        passed_over += static_cast<std::uint32_t>(found.value.size());
+        const bool here = found.kind == DeviceTree::Kind::property && tree_->is_named(found, name);
+        if (here || found.kind != DeviceTree::Kind::property) {
+            tree_->scanned_ += found.next - passed_over;
+            return here ? std::optional(found.value) : std::nullopt;
+        }
         at = found.next;
     }
 }
