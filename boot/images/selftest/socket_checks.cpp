@@ -373,12 +373,13 @@ void port_used_again(Check& check) {
     constexpr std::size_t kBlocks = 8;
     u32_t first = 0;
     for (int i = 0; i < 4; ++i) {
+        const u32_t before = initial_sequence_number(there, here);
         if (!connects_from(check, client, here, there)) return;
-        const u32_t now = initial_sequence_number(there, here);
-        if (i > 0 && !check.need(now - first >= kBlocks * block.size(), "connection %d begins %u behind the one before", i,
-                                 static_cast<unsigned>(now - first)))
+        const u32_t moved = initial_sequence_number(there, here) - first; // since before the last connection began
+        if (i > 0 &&
+            !check.need(moved >= kBlocks * block.size(), "connection %d begins %u behind the one before", i, static_cast<unsigned>(moved)))
             return;
-        first = now;
+        first = before;
         Socket peer(accept(server.get(), nullptr, nullptr));
         for (std::size_t sent = 0; sent < kBlocks; ++sent) {
             const auto count = send(peer.get(), block.data(), block.size(), 0);
