@@ -40,7 +40,7 @@ PLANTS = [("split", 5, "split_direct"), ("split", 6, "split_indirect"), ("packed
 # The same for the readers, which have no switches: a check's text in a source, and what a copy of the source has instead.
 TEXT_PLANTS = [
     ("device_tree", "kernel/firmware/device_tree_address.cpp", "if (!cpu || range.size == 0 ||", "if (!cpu ||"),
-    ("device_tree", "kernel/firmware/device_tree_lines.cpp", "hops < kMostHops", "true"),
+    ("device_tree", "kernel/firmware/device_tree_lines.cpp", "count > TreeInterrupt::kMostCells || at > length", "at > length"),
     ("device_tree", "kernel/firmware/tree_buses.cpp", "registers->size < kLeastMmioBytes", "false"),
     ("acpi", "kernel/firmware/acpi_mmio.cpp", "else if (result.found == into.size())", "else if (false)"),
     ("acpi", "kernel/firmware/acpi_tables.cpp", "madt.override_count >= madt.overrides.size()", "false"),
