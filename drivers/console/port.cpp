@@ -385,7 +385,7 @@ Result<> ConsolePort::drain(std::uint64_t deadline_ns) noexcept {
         if (const Result<> ready = check(); !ready) return ready;
         reclaim();
         flush();
-        if (under_way_ == 0 && large_ == nullptr && fill_ == 0) return {};
+        if (idle()) return {};
         if (owner_->platform_->now_ns() >= deadline_ns && !mutant(580)) return fail(Error::timeout);
         room_wanted_ = true;
         wait(deadline_ns);

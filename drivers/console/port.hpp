@@ -168,6 +168,8 @@ private:
     void end_large(Error error) noexcept;
     [[nodiscard]] Result<std::size_t> write_large(std::span<const std::byte> from) noexcept;
     void wait(std::uint64_t deadline_ns) noexcept;
+    /// The device has all that was accepted.
+    [[nodiscard]] bool idle() const noexcept { return under_way_ == 0 && large_ == nullptr && fill_ == 0; }
     [[nodiscard]] bool stuck() const noexcept;
     void free_memory(DmaMemory& memory, std::span<const Slot> slots) noexcept;
 

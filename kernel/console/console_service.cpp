@@ -4,6 +4,7 @@
 #include "kernel/log/log.hpp"
 #include "kernel/newlib/descriptors.hpp"
 #include "kernel/panic/panic.hpp"
+#include "kernel/processor/processor.hpp"
 
 #include <cerrno>
 
@@ -13,7 +14,8 @@ namespace {
 using virtio::ConsoleChange;
 
 constexpr std::size_t kStackBytes = 32 * 1024;
-constexpr std::uint64_t kReturnNs = 1'000'000'000; // for ports that come back after a reset
+constexpr std::uint64_t kReturnNs = 1'000'000'000;  // for ports that come back after a reset
+constexpr std::uint64_t kLastWordsNs = 100'000'000; // for a piece of a panic's report, and what was said before it
 constexpr std::string_view kFolder = "/dev/virtio-ports/";
 
 constinit ConsoleService* services = nullptr;
@@ -21,9 +23,15 @@ constinit virtio::ConsoleDevice* emergency_console = nullptr;
 constinit Channel* system_console = nullptr;
 constinit Channel* old_console = nullptr; // its device has gone, no other has come yet
 constinit bool leaving = false;
+constinit bool queue_works = true; // as far as a panic knows
 constinit bool opener_registered = false;
 
-void emergency_writer(const char* text, std::size_t size) { emergency_console->emergency_write(text, size); }
+/// By the port's queue as long as the device takes it, then by its register. The queue belongs to the first processor, which runs on
+/// while another one panics.
+void emergency_writer(const char* text, std::size_t size) {
+    queue_works = queue_works && &this_processor() == &processors::boot && emergency_console->emergency_put({text, size}, kLastWordsNs);
+    if (!queue_works) emergency_console->emergency_write(text, size);
+}
 
 File* open_channel(const char* path, int, int& error);
 
@@ -68,7 +76,7 @@ virtio::Result<> ConsoleService::start(virtio::Platform& platform, virtio::Trans
         return virtio::fail(task.error());
     }
     task_ = *task;
-    if (emergency_console == nullptr && device_.has_emergency_write()) {
+    if (emergency_console == nullptr) {
         emergency_console = &device_;
         set_emergency_writer(emergency_writer);
     }

@@ -1,6 +1,6 @@
 // The last words: a message, registers, a symbolised backtrace, then power off with status 101.
 // Any context, any state: no heap, no locks, no libc, no vector registers. Output goes to the serial port and, if registered, through
-// the emergency writer (the virtio console's emergency write), which must be just as frugal.
+// the emergency writer (the virtio console, kernel/console), which must be just as frugal.
 //
 //     kernel::panic("page %p freed twice", page);          // prints "PANIC: page 0x1234000 freed twice" and a backtrace
 #pragma once

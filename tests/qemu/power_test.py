@@ -74,11 +74,12 @@ def abort(configuration, disk):
 
 
 def panic_on_console(configuration, disk):
-    """A panic is also seen by those who only look at the virtio console."""
+    """A panic is also seen by those who only look at the virtio console, and before it what the program said last, in its order."""
     with boot(configuration, disk) as guest:
-        Agent(guest).send_only("panic", "seen_by_all")
+        Agent(guest).send_only("panic", "seen_by_all", 50)
         equal(guest.wait(20), 101, "status")
-        need("PANIC: asked for by the host: seen_by_all" in guest.console_text(), "the virtio console does not show it")
+        said = "".join(f"{line} before the end\n" for line in range(50)) + "PANIC: asked for by the host: seen_by_all\n"
+        need(said in guest.console_text().replace("\r", ""), "the virtio console does not show it, or not behind what was said before")
 
 
 def main(configuration):

@@ -504,6 +504,55 @@ TEST_CASE("emergency output: no ring, no wait, in any state") {
     without.console.emergency_write("x", 1);
 }
 
+TEST_CASE("emergency output through the queue: behind what was said before, and the device has it") {
+    struct Log : ConsoleObserver {
+        unsigned seen = 0;
+    } log;
+    log.changed = [](ConsoleObserver& observer, ConsolePort&, ConsoleChange) noexcept { ++static_cast<Log&>(observer).seen; };
+    SerialHost host;
+    host.plugged_at_start = {{0, {"", true}}};
+    CHECK_FALSE(host.console.emergency_put("too early", 1'000'000));
+    REQUIRE(host.start({.observer = &log}));
+    const auto moments = [&, told = log.seen](std::string_view said, bool expected) {
+        const std::uint64_t before = host.platform.clock_ns;
+        CHECK(host.console.emergency_put(said, 1'000'000) == expected);
+        CHECK(host.platform.waits == 0);
+        CHECK(log.seen == told); // whoever is told could do anything
+        return host.platform.clock_ns - before;
+    };
+    ConsolePort& port = host.console.ports()[0];
+    std::string& received = host.ports[0].received;
+    std::string expected = "on its way, behind it, PANIC\n";
+    host.take_output = false;
+    REQUIRE(port.put(bytes("on its way, ")).has_value());
+    REQUIRE(port.put(bytes("behind it, ")).has_value());
+    // The device begins while it is being waited for.
+    host.platform.on_look = [&, looks = 0]() mutable {
+        if (++looks != 20) return;
+        CHECK(received.empty());
+        host.take_output = true;
+        host.read_on(0);
+    };
+    CHECK(moments("PANIC\n", true) < 100'000);
+    CHECK(received == expected);
+    host.platform.on_look = nullptr;
+
+    const std::string much = pattern(100'000); // more than all buffers together
+    expected += much;
+    CHECK(moments(much, true) < 1'000'000);
+    CHECK(received == expected);
+
+    // It takes nothing any more: not for ever. And nobody listens: at once.
+    host.take_output = false;
+    const std::uint64_t waited = moments("never taken", false);
+    CHECK(waited >= 1'000'000);
+    CHECK(waited < 1'100'000);
+    host.close(0);
+    host.settle();
+    CHECK(moments("closed", false) < 1'000);
+    CHECK(received == expected);
+}
+
 TEST_CASE("an observer hears of everything, and may answer at once") {
     struct Log : ConsoleObserver {
         std::vector<std::pair<std::uint32_t, ConsoleChange>> seen;

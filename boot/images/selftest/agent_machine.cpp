@@ -1,4 +1,5 @@
 // The agent's commands about the machine itself: its end, its interrupts, its clock.
+#include <cstdio>
 #include <cstdlib>
 
 #include "boot/images/selftest/agent.hpp"
@@ -18,7 +19,10 @@ void exit_with(const Words& words, Answer& answer) {
     std::exit(static_cast<int>(words.number(2)));
 }
 
-void panic_now(const Words& words, Answer&) { kernel::panic("asked for by the host: %s", words.c_string(2)); }
+void panic_now(const Words& words, Answer&) {
+    for (std::uint64_t line = 0; line < words.number(3); ++line) std::printf("%u before the end\n", static_cast<unsigned>(line));
+    kernel::panic("asked for by the host: %s", words.c_string(2));
+}
 
 void abort_now(const Words&, Answer&) { std::abort(); }
 

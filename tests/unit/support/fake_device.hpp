@@ -37,7 +37,10 @@ public:
     virtio::DmaAddress dma_address(const void* memory) noexcept override { return {reinterpret_cast<std::uintptr_t>(memory)}; }
     std::size_t dma_contiguous(const void* memory, std::size_t bytes) noexcept override;
     virtio::Result<virtio::DmaDomain*> dma_domain(const virtio::DeviceIdentity& device, bool translated) noexcept override;
-    std::uint64_t now_ns() noexcept override { return clock_ns += tick_ns; }
+    std::uint64_t now_ns() noexcept override {
+        if (on_look) on_look();
+        return clock_ns += tick_ns;
+    }
     void wait(const virtio::Event& event, std::uint64_t deadline_ns) noexcept override;
     void wake() noexcept override { ++wakes; }
     void log(virtio::LogLevel level, const char* text) noexcept override;
@@ -49,6 +52,7 @@ public:
     unsigned wakes = 0;
     unsigned waits = 0;
     std::function<void()> on_wait; // the outside world moves while the driver sleeps
+    std::function<void()> on_look; // and while it looks at the clock
     std::vector<std::string> log_lines;
     std::map<void*, std::size_t> live; // allocations not yet freed
     Firewall firewall;                 // what is lent to devices
