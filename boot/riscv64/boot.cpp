@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include <machine/page_tables.hpp>
 
@@ -22,8 +23,8 @@ kernel::BootInfo info;
 std::array<char, 4096> strings;
 
 /// The firmware's console, for what is to be said where no serial port is known.
-void write_by_firmware(const char* text, std::size_t size) {
-    for (std::size_t i = 0; i < size; ++i) arch::sbi_call(arch::kSbiLegacyPutchar, 0, static_cast<unsigned char>(text[i]));
+void write_by_firmware(std::string_view text) {
+    for (const char c : text) arch::sbi_call(arch::kSbiLegacyPutchar, 0, static_cast<unsigned char>(c));
 }
 
 std::span<const std::byte> early_bytes(std::uint64_t address, std::size_t size) {
@@ -41,7 +42,7 @@ extern "C" [[noreturn]] void ringside_boot(std::uint64_t hart, std::uint64_t add
     using namespace kernel;
     arch::start_exceptions();
     arch::this_hart().id = hart;
-    set_emergency_writer(write_by_firmware);
+    (void)set_emergency_writer(write_by_firmware);
 
     const auto header = early_bytes(address, DeviceTree::kHeaderBytes);
     const std::uint32_t length = header.empty() ? 0 : DeviceTree::length(header);
@@ -50,7 +51,7 @@ extern "C" [[noreturn]] void ringside_boot(std::uint64_t hart, std::uint64_t add
     if (!tree) panic("device tree: %s (at byte %u)", tree.error().what, static_cast<unsigned>(tree.error().offset));
     if (const arch::Uart uart = read_uart(*tree); uart.kind != arch::Uart::Kind::none) {
         start_uart(uart);
-        set_emergency_writer(nullptr);
+        (void)set_emergency_writer(nullptr);
     }
     if (const auto ok = read_boot(*tree, address, info, strings); !ok) panic("device tree: %s", ok.error());
     info.protocol = "SBI";

@@ -7,6 +7,7 @@
 #include "kernel/processor/processor.hpp"
 
 #include <cerrno>
+#include <utility>
 
 namespace kernel {
 namespace {
@@ -15,11 +16,15 @@ using virtio::ConsoleChange;
 
 constexpr std::size_t kStackBytes = 32 * 1024;
 constexpr std::uint64_t kReturnNs = 1'000'000'000;  // for ports that come back after a reset
-constexpr std::uint64_t kLastWordsNs = 100'000'000; // for a piece of a panic's report, and what was said before it
+constexpr std::uint64_t kLastWordsNs = 100'000'000; // for a panic's report, and what was said before it
+// QEMU forgets bytes that come by the register faster than its character device is read: of a socket's, every one beyond 278.
+constexpr std::size_t kPart = 64;
+constexpr std::uint64_t kPartNs = 2'000'000;
 constexpr std::string_view kFolder = "/dev/virtio-ports/";
 
 constinit ConsoleService* services = nullptr;
 constinit virtio::ConsoleDevice* emergency_console = nullptr;
+constinit EmergencyWriter other_writer = nullptr; // there was one before
 constinit Channel* system_console = nullptr;
 constinit Channel* old_console = nullptr; // its device has gone, no other has come yet
 constinit bool leaving = false;
@@ -28,9 +33,19 @@ constinit bool opener_registered = false;
 
 /// By the port's queue as long as the device takes it, then by its register. The queue belongs to the first processor, which runs on
 /// while another one panics.
-void emergency_writer(const char* text, std::size_t size) {
-    queue_works = queue_works && &this_processor() == &processors::boot && emergency_console->emergency_put({text, size}, kLastWordsNs);
-    if (!queue_works) emergency_console->emergency_write(text, size);
+void emergency_writer(std::string_view text) {
+    // A panic in here is reported without the queue.
+    const bool by_queue = std::exchange(queue_works, false) && &this_processor() == &processors::boot;
+    queue_works = by_queue && emergency_console->emergency_put(text, kLastWordsNs);
+    if (queue_works) return;
+    if (!emergency_console->has_emergency_write() && other_writer != nullptr) other_writer(text);
+    while (!text.empty() && emergency_console->has_emergency_write()) {
+        const std::string_view part = text.substr(0, kPart);
+        emergency_console->emergency_write(part.data(), part.size());
+        text.remove_prefix(part.size());
+        for (const std::uint64_t next = now_ns() + kPartNs; now_ns() < next;) {
+        }
+    }
 }
 
 File* open_channel(const char* path, int, int& error);
@@ -78,14 +93,14 @@ virtio::Result<> ConsoleService::start(virtio::Platform& platform, virtio::Trans
     task_ = *task;
     if (emergency_console == nullptr) {
         emergency_console = &device_;
-        set_emergency_writer(emergency_writer);
+        other_writer = set_emergency_writer(emergency_writer);
     }
     return {};
 }
 
 virtio::Result<> ConsoleService::stop() {
     if (emergency_console == &device_) {
-        set_emergency_writer(nullptr);
+        (void)set_emergency_writer(other_writer);
         emergency_console = nullptr;
     }
     if (task_ != nullptr) {

@@ -1,6 +1,8 @@
 #include "kernel/panic/panic.hpp"
 
+#include <array>
 #include <atomic>
+#include <utility>
 
 #include <machine/cpu.hpp>
 
@@ -13,6 +15,9 @@ namespace kernel {
 namespace {
 
 EmergencyWriter emergency_writer = nullptr;
+// For the emergency writer, which comes last: it may be what has failed, and then the serial port has shown everything before.
+constinit std::array<char, 2048> report{};
+std::size_t reported = 0;
 // How deep we are in reporting: a fault while reporting must not report itself for ever.
 int depth = 0;
 // Whose panic is being reported: one at a time, and the first is the one that matters.
@@ -20,13 +25,23 @@ std::atomic<void*> reporter{nullptr};
 
 void emit(void*, const char* text, std::size_t size) { emergency_write({text, size}); }
 
+void hand_on_report() noexcept {
+    if (emergency_writer != nullptr) emergency_writer({report.data(), reported});
+    reported = 0;
+}
+
 } // namespace
 
-void set_emergency_writer(EmergencyWriter writer) noexcept { emergency_writer = writer; }
+EmergencyWriter set_emergency_writer(EmergencyWriter writer) noexcept { return std::exchange(emergency_writer, writer); }
 
 void emergency_write(std::string_view text) noexcept {
     early_write(text.data(), text.size());
-    if (emergency_writer != nullptr) emergency_writer(text.data(), text.size());
+    while (!text.empty()) {
+        if (reported == report.size()) hand_on_report();
+        const std::size_t count = text.copy(report.data() + reported, report.size() - reported);
+        reported += count;
+        text.remove_prefix(count);
+    }
 }
 
 void emergency_print(const char* format, ...) noexcept {
@@ -42,17 +57,16 @@ void begin_panic() noexcept {
     void* const me = arch::processor_pointer();
     if (!reporter.compare_exchange_strong(nobody, me, std::memory_order_acq_rel) && nobody != me) arch::halt_for_ever();
     ++depth;
-    if (depth == 2) {
-        // The emergency writer may be what failed.
-        emergency_writer = nullptr;
-        emergency_write("\nPANIC: another one, while the first was being reported\n");
-    }
-    if (depth > 2) power_off(kPanicStatus);
+    // The emergency writer may be what failed: it knows what to leave out the second time, and itself is left out the third time.
+    if (depth == 3) emergency_writer = nullptr;
+    if (depth > 3) power_off(kPanicStatus);
+    if (depth > 1) emergency_write("\nPANIC: another one, while the first was being reported\n");
     emergency_write("PANIC: ");
 }
 
 void end_panic(const Place& place) noexcept {
     if (depth == 1) print_backtrace(place);
+    hand_on_report();
     power_off(kPanicStatus);
 }
 

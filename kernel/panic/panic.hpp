@@ -31,10 +31,13 @@ struct Place {
 void begin_panic() noexcept;
 [[noreturn]] void end_panic(const Place& place) noexcept;
 
-using EmergencyWriter = void (*)(const char* text, std::size_t size);
-void set_emergency_writer(EmergencyWriter writer) noexcept;
+/// Gets the report, at once or in a few parts, when the serial port has shown it. Called again in a panic of its own: then it leaves out what
+/// failed.
+using EmergencyWriter = void (*)(std::string_view text);
+/// Returns the one before.
+EmergencyWriter set_emergency_writer(EmergencyWriter writer) noexcept;
 
-/// Raw output of the panic path: serial port and emergency writer.
+/// Raw output of the panic path: the serial port, and in the end the emergency writer.
 void emergency_write(std::string_view text) noexcept;
 [[gnu::format(printf, 1, 2)]] void emergency_print(const char* format, ...) noexcept;
 

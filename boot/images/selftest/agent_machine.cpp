@@ -3,7 +3,10 @@
 #include <cstdlib>
 
 #include "boot/images/selftest/agent.hpp"
+#include "kernel/console/console_service.hpp"
 #include "kernel/interrupt/interrupts.hpp"
+#include "kernel/memory/address_space.hpp"
+#include "kernel/memory/pages.hpp"
 #include "kernel/newlib/console.hpp"
 #include "kernel/panic/panic.hpp"
 #include "kernel/processor/processor.hpp"
@@ -22,6 +25,16 @@ void exit_with(const Words& words, Answer& answer) {
 void panic_now(const Words& words, Answer&) {
     for (std::uint64_t line = 0; line < words.number(3); ++line) std::printf("%u before the end\n", static_cast<unsigned>(line));
     kernel::panic("asked for by the host: %s", words.c_string(2));
+}
+
+/// The console's ring cannot be touched any more, which the report finds out.
+void panic_without_ring(const Words& words, Answer& answer) {
+    kernel::ConsoleService* const service = kernel::first_console();
+    if (service == nullptr) return answer.fail("there is no console");
+    const auto ring = static_cast<std::uintptr_t>(service->device().ports().front().transmit_queue().descriptor_address().value);
+    const auto page = ring & ~std::uintptr_t{kernel::kPageSize - 1};
+    if (!kernel::protect(reinterpret_cast<void*>(page), 1, kernel::Protection::none)) return answer.fail("its page cannot be protected");
+    panic_now(words, answer);
 }
 
 void abort_now(const Words&, Answer&) { std::abort(); }
@@ -68,9 +81,9 @@ void tasks(const Words&, Answer& answer) {
 } // namespace
 
 std::span<const Verb> machine_verbs() {
-    static constexpr Verb kVerbs[] = {{"exit", 1, exit_with},        {"panic", 1, panic_now}, {"abort", 0, abort_now},
-                                      {"interrupts", 0, interrupts}, {"clock", 0, clock},     {"tasks", 0, tasks},
-                                      {"console", 0, console}};
+    static constexpr Verb kVerbs[] = {{"exit", 1, exit_with},  {"panic", 1, panic_now},       {"panic-without-ring", 1, panic_without_ring},
+                                      {"abort", 0, abort_now}, {"interrupts", 0, interrupts}, {"clock", 0, clock},
+                                      {"tasks", 0, tasks},     {"console", 0, console}};
     return kVerbs;
 }
 
