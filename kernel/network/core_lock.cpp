@@ -1,5 +1,6 @@
 #include "kernel/network/core_lock.hpp"
 
+#include "kernel/network/lwip_hooks.h"
 #include "kernel/panic/panic.hpp"
 #include "kernel/time/clock.hpp"
 #include "lwip/timeouts.h"
@@ -15,6 +16,7 @@ extern "C" {
 void ringside_lock_core() { core_mutex.lock(); }
 
 void ringside_unlock_core() {
+    (void)ringside_part_from_owners();
     kernel::flush_interfaces();
     const u32_t sleep_ms = sys_timeouts_sleeptime();
     if (sleep_ms != SYS_TIMEOUTS_SLEEPTIME_INFINITE) kernel::wake_network_task(kernel::now_ns() + std::uint64_t{sleep_ms} * 1'000'000);

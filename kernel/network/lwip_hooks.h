@@ -15,6 +15,7 @@ extern "C" {
 
 u32_t ringside_tcp_isn(const ip_addr_t* local_ip, u16_t local_port, const ip_addr_t* remote_ip, u16_t remote_port);
 err_t ringside_tcp_input(struct tcp_pcb* pcb, struct tcp_hdr* header, struct pbuf* packet);
+int ringside_part_from_owners(void); /* 0 */
 
 #ifdef __cplusplus
 }

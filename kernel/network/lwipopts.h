@@ -115,7 +115,9 @@
 /* Hooks (lwip_hooks.h): random numbers and initial sequence numbers (RFC 6528) from the system's generator. */
 #define LWIP_HOOK_FILENAME "lwip_hooks.h"
 #define LWIP_HOOK_TCP_ISN ringside_tcp_isn
-/* Two corrections: what arrives while the window is closed, and a new connection where an old one is in TIME-WAIT (tcp_hooks.cpp). */
+/* Corrections: what arrives while the window is closed, a new connection where an old one is in TIME-WAIT, and sockets of connections that lwIP
+   forgets (tcp_hooks.cpp). */
+#define LWIP_HOOK_IP4_INPUT(packet, interface) ringside_part_from_owners()
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, header, option_length, option_length1, option2, packet) ringside_tcp_input(pcb, header, packet)
 
 #endif

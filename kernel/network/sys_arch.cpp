@@ -7,19 +7,13 @@
 #include "kernel/network/core_lock.hpp"
 #include "kernel/network/sys_arch.hpp"
 #include "kernel/panic/panic.hpp"
-#include "kernel/task/mailbox.hpp"
 #include "kernel/task/mutex.hpp"
-#include "kernel/task/semaphore.hpp"
+#include "lwip/priv/api_msg.h"
 #include "lwip/sys.h"
 #include "lwip/tcpip.h"
 
 struct ringside_mutex {
     kernel::Mutex mutex;
-};
-
-struct ringside_mailbox {
-    std::unique_ptr<void*[]> slots;
-    kernel::Mailbox mailbox;
 };
 
 namespace {
@@ -91,14 +85,18 @@ void sys_mutex_free(sys_mutex_t* mutex) {
 
 err_t sys_mbox_new(sys_mbox_t* mailbox, int size) {
     const auto count = static_cast<std::size_t>(size > 0 ? size : 1);
-    std::unique_ptr<void*[]> slots(new (std::nothrow) void*[count]);
+    std::unique_ptr<void*[]> slots(new (std::nothrow) void*[count + 1]);
     if (slots == nullptr) return ERR_MEM;
     void** first = slots.get();
-    *mailbox = new (std::nothrow) ringside_mailbox{std::move(slots), kernel::Mailbox({first, count})};
+    *mailbox = new (std::nothrow) ringside_mailbox{std::move(slots), count, kernel::Mailbox({first, count + 1})};
     return *mailbox != nullptr ? ERR_OK : ERR_MEM;
 }
 void sys_mbox_post(sys_mbox_t* mailbox, void* message) { (void)(*mailbox)->mailbox.post(message); }
-err_t sys_mbox_trypost(sys_mbox_t* mailbox, void* message) { return (*mailbox)->mailbox.try_post(message) ? ERR_OK : ERR_MEM; }
+err_t sys_mbox_trypost(sys_mbox_t* mailbox, void* message) {
+    err_t how = ERR_OK;
+    if ((*mailbox)->full() && lwip_netconn_is_err_msg(message, &how) == 0) return ERR_MEM;
+    return (*mailbox)->mailbox.try_post(message) ? ERR_OK : ERR_MEM;
+}
 err_t sys_mbox_trypost_fromisr(sys_mbox_t*, void*) { kernel::panic("lwIP called from an interrupt handler"); }
 
 u32_t sys_arch_mbox_fetch(sys_mbox_t* mailbox, void** message, u32_t timeout) {

@@ -1,8 +1,20 @@
 // The objects behind lwIP's opaque pointers that others of this folder have to reach into. See arch/sys_arch.h.
 #pragma once
 
+#include <cstddef>
+#include <memory>
+
+#include "kernel/task/mailbox.hpp"
 #include "kernel/task/semaphore.hpp"
 
 struct ringside_semaphore {
     kernel::Semaphore semaphore;
+};
+
+struct ringside_mailbox {
+    std::unique_ptr<void*[]> slots; ///< one more than `size`: for the word that a connection has ended, which lwIP says once
+    std::size_t size;
+    kernel::Mailbox mailbox;
+
+    [[nodiscard]] bool full() const noexcept { return mailbox.size() >= size; }
 };

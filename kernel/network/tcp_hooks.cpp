@@ -1,4 +1,5 @@
-// Where lwIP's TCP asks: initial sequence numbers, and a look at every segment before the connection gets it. With the core lock held.
+// Where lwIP's TCP asks: initial sequence numbers, and a look at every segment before the connection gets it. And what becomes of sockets whose
+// connection is over. With the core lock held.
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -7,8 +8,11 @@
 #include "kernel/entropy/chacha20.hpp"
 #include "kernel/entropy/entropy.hpp"
 #include "kernel/network/lwip_hooks.h"
+#include "kernel/network/sys_arch.hpp"
 #include "kernel/time/clock.hpp"
+#include "lwip/api.h"
 #include "lwip/ip.h"
+#include "lwip/priv/api_msg.h"
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/prot/tcp.h"
 
@@ -33,11 +37,7 @@ void begin_anew(tcp_pcb* old, tcp_hdr* header, pbuf* packet) {
     // Its sequence numbers must not be used again; the clock is behind if the old connection sent more than 250 kB a second.
     const u32_t first = ringside_tcp_isn(&old->local_ip, old->local_port, &old->remote_ip, old->remote_port);
     if (!later(first, old->snd_nxt + kBeyondOld)) isn_advance += old->snd_nxt + kBeyondOld + 1 - first;
-    // Who has only finished sending still has a socket for it, and hears of the end; of a connection in TIME-WAIT lwIP itself tells nobody.
-    const tcp_err_fn ended = old->errf;
-    void* const owner = old->callback_arg;
     tcp_abort(old);
-    if (ended != nullptr) ended(owner, ERR_CLSD);
 
     // As it was before lwIP read it. With options in a second pbuf that is not worth it: the SYN will be repeated.
     const std::size_t length = TCPH_HDRLEN_BYTES(header);
@@ -53,9 +53,48 @@ void begin_anew(tcp_pcb* old, tcp_hdr* header, pbuf* packet) {
     tcp_input(packet, ip_current_input_netif());
 }
 
+/// Data that finds its owner's mailbox full waits, but with the other side's end behind it it would wait in a connection in TIME-WAIT, where
+/// lwIP never comes back to it. So such an end is not taken yet: it will be repeated.
+bool ends_too_early(const tcp_pcb& pcb, const tcp_hdr& header, const pbuf& packet) {
+    if (pcb.callback_arg == nullptr || (pcb.state != FIN_WAIT_1 && pcb.state != FIN_WAIT_2)) return false;
+    const bool may_end = (TCPH_FLAGS(&header) & TCP_FIN) != 0 || pcb.ooseq != nullptr;
+    const ringside_mailbox* const mailbox = static_cast<const netconn*>(pcb.callback_arg)->recvmbox;
+    return may_end && (pcb.refused_data != nullptr || (packet.tot_len != 0 && mailbox != nullptr && mailbox->full()));
+}
+
+constinit bool time_wait_begins = false; // perhaps, for a connection that has an owner
+
+/// Who has only finished sending, and then has heard the other side's end, still has a socket for the connection. It goes on by itself from
+/// here: lwIP frees what is in TIME-WAIT when its time is over or its memory is wanted, and tells nobody.
+void part_from_owner(tcp_pcb& pcb) {
+    auto& owner = *static_cast<netconn*>(pcb.callback_arg);
+    const tcp_err_fn ended = pcb.errf;
+    tcp_arg(&pcb, nullptr);
+    tcp_recv(&pcb, nullptr);
+    tcp_sent(&pcb, nullptr);
+    tcp_poll(&pcb, nullptr, 0);
+    tcp_err(&pcb, nullptr);
+    if (owner.state != NETCONN_NONE) return ended(&owner, ERR_CLSD); // somebody waits for the end of close()
+    // As ended() does it, but it is not an error: who polls hears of the end, which is in the mailbox.
+    owner.pcb.tcp = nullptr;
+    owner.pending_err = ERR_CLSD;
+    owner.flags |= NETCONN_FLAG_MBOXCLOSED;
+    API_EVENT((&owner), NETCONN_EVT_RCVPLUS, 0);
+}
+
 } // namespace
 
 extern "C" {
+
+// Before every packet and whenever the core lock is given back: in between, one connection at most has come to its TIME-WAIT, and nothing
+// has been allocated.
+int ringside_part_from_owners() {
+    if (!time_wait_begins) return 0;
+    time_wait_begins = false;
+    for (tcp_pcb* pcb = tcp_tw_pcbs; pcb != nullptr; pcb = pcb->next)
+        if (pcb->callback_arg != nullptr) part_from_owner(*pcb);
+    return 0;
+}
 
 // RFC 6528: a clock of 4 microseconds plus a keyed function of the connection, so that nobody off the path can guess it.
 u32_t ringside_tcp_isn(const ip_addr_t* local_ip, u16_t local_port, const ip_addr_t* remote_ip, u16_t remote_port) {
@@ -82,6 +121,9 @@ err_t ringside_tcp_input(struct tcp_pcb* pcb, struct tcp_hdr* header, struct pbu
         begin_anew(pcb, header, packet);
         return ERR_ABRT; // dealt with
     }
+    if (ends_too_early(*pcb, *header, *packet)) return ERR_ABRT;
+    time_wait_begins = time_wait_begins ||
+                       (pcb->callback_arg != nullptr && (pcb->state == FIN_WAIT_1 || pcb->state == FIN_WAIT_2 || pcb->state == CLOSING));
     const bool open_connection = pcb->state >= ESTABLISHED && pcb->state != TIME_WAIT;
     if (open_connection && packet->tot_len == 0 && pcb->rcv_wnd == 0 && header->seqno == pcb->rcv_nxt) pcb->rcv_wnd = 1;
     return ERR_OK;

@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
@@ -415,6 +416,82 @@ void port_used_again_half_closed(Check& check) {
            check.need_call(send(client.get(), &byte, 1, 0) == 1 && recv(fresh.get(), &byte, 1, 0) == 1 && byte == 'b', "to the server"));
 }
 
+/// A program may hold a connection that is over: shut down here, closed there. When lwIP needs its memory for others, the socket must not be
+/// one of theirs.
+void outlives_its_connection(Check& check) {
+    const sockaddr_in here = loopback(7014), there = loopback(7013);
+    Socket server(SOCK_STREAM, 0), client(-1);
+    if (!listens(check, server, 7013) || !connects_from(check, client, here, there)) return;
+    Socket old(accept(server.get(), nullptr, nullptr));
+    char byte = 'a';
+    if (!check.need_call(send(client.get(), &byte, 1, 0) == 1 && shutdown(old.get(), SHUT_WR) == 0, "half of an end")) return;
+    client.end();
+    for (int i = 0; i < 300; ++i) { // more than there is memory for
+        Socket other(SOCK_STREAM, 0);
+        if (!check.need_call(connect(other.get(), plain(there), sizeof there) == 0, "connection %d", i)) return;
+        Socket peer(accept(server.get(), nullptr, nullptr));
+        sockaddr_in address{};
+        socklen_t size = sizeof address;
+        const bool its_own = getpeername(old.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0 || address.sin_port == here.sin_port;
+        if (!check.need(its_own, "with connection %d the old socket's peer became port %u", i, unsigned{ntohs(address.sin_port)})) return;
+    }
+    (void)(check.need_call(recv(old.get(), &byte, 1, 0) == 1 && byte == 'a', "what it had received") &&
+           check.need_call(recv(old.get(), &byte, 1, 0) == 0, "its end"));
+}
+
+constexpr int kPlaces = 256; // for pieces that have come and nobody has read
+
+/// A connection with all places of `old` taken, by a byte each.
+bool fills_up(Check& check, std::uint16_t port, Socket& client, Socket& old) {
+    const sockaddr_in there = loopback(port);
+    const timeval patience{.tv_sec = 10, .tv_usec = 0};
+    const int yes = 1;
+    Socket server(SOCK_STREAM, 0);
+    client = Socket(SOCK_STREAM, 0);
+    if (!listens(check, server, port) || !check.need_call(connect(client.get(), plain(there), sizeof there) == 0, "connect")) return false;
+    old = Socket(accept(server.get(), nullptr, nullptr));
+    if (!check.need_call(setsockopt(old.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0, "SO_RCVTIMEO") ||
+        !check.need_call(setsockopt(client.get(), IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) == 0, "TCP_NODELAY"))
+        return false;
+    for (int i = 0; i < kPlaces; ++i) {
+        usleep(500); // each is a segment of its own
+        if (!check.need_call(send(client.get(), "a", 1, 0) == 1, "byte %d", i)) return false;
+    }
+    return true;
+}
+
+/// What came, and how it ended: 0, or errno.
+std::pair<int, int> read_to_the_end(Socket& socket) {
+    usleep(400'000); // an acknowledgement may be late by 250 ms
+    char byte = 0;
+    for (int received = 0;; ++received)
+        if (const ssize_t count = recv(socket.get(), &byte, 1, 0); count != 1) return {received, count == 0 ? 0 : errno};
+}
+
+/// The end comes when there is no place for it.
+void end_without_a_place(Check& check) {
+    Socket client(-1), old(-1);
+    if (!fills_up(check, 7015, client, old)) return;
+    client.end();
+    const auto [received, end] = read_to_the_end(old);
+    (void)check.need(received == kPlaces && end == 0, "%d bytes, then errno %d", received, end);
+}
+
+/// The end comes with a byte that there is no place for, to somebody who has ended before.
+void end_with_the_last_byte(Check& check) {
+    Socket client(-1), old(-1);
+    if (!fills_up(check, 7016, client, old)) return;
+    const int no = 0;
+    // Held back until the last one is acknowledged, so that the end goes with it.
+    if (!check.need_call(shutdown(old.get(), SHUT_WR) == 0, "half of an end") ||
+        !check.need_call(setsockopt(client.get(), IPPROTO_TCP, TCP_NODELAY, &no, sizeof no) == 0, "TCP_NODELAY") ||
+        !check.need_call(send(client.get(), "b", 1, 0) == 1, "the last byte"))
+        return;
+    client.end();
+    const auto [received, end] = read_to_the_end(old);
+    (void)check.need(received == kPlaces + 1 && end == 0, "%d bytes, then errno %d", received, end);
+}
+
 } // namespace
 
 void check_sockets() {
@@ -428,6 +505,9 @@ void check_sockets() {
     run("sockets.closing_with_waiting", closing_with_waiting);
     run("sockets.port_used_again", port_used_again);
     run("sockets.port_used_again_half_closed", port_used_again_half_closed);
+    run("sockets.outlives_its_connection", outlives_its_connection);
+    run("sockets.end_without_a_place", end_without_a_place);
+    run("sockets.end_with_the_last_byte", end_with_the_last_byte);
     run("sockets.names", names);
     run("sockets.no_leaks", no_leaks);
 }
