@@ -203,20 +203,6 @@ void ConsoleDevice::emergency_write(const char* text, std::size_t size) noexcept
     }
 }
 
-bool ConsoleDevice::emergency_put(std::string_view text, std::uint64_t patience_ns) noexcept {
-    ConsolePort& port = ports_[0];
-    if (!port.host_open() && !mutant(883)) return false;
-    if (!mutant(881)) options_.observer = nullptr;
-    std::span<const std::byte> rest = std::as_bytes(std::span(text));
-    for (const std::uint64_t deadline = platform_->now_ns() + patience_ns; platform_->now_ns() < deadline || mutant(882);) {
-        const Result<std::size_t> taken = port.put(rest);
-        if (!taken) return false;
-        rest = rest.subspan(*taken);
-        if (rest.empty() && port.idle()) return true;
-    }
-    return false;
-}
-
 ConsolePort* ConsoleDevice::find(std::string_view name) noexcept {
     for (ConsolePort& port : ports())
         if ((port.present_ || mutant(519)) && port.name() == name) return &port;

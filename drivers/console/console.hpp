@@ -64,10 +64,6 @@ public:
     /// Writes without rings, memory or waiting, in any state from begin() on, even in a panic. Nothing happens on a device without
     /// EMERG_WRITE. (VIRTIO 1.4, 5.3.4)
     void emergency_write(const char* text, std::size_t size) noexcept;
-    /// The same through port 0's queue, behind what was said before, and waits until the device has it all: nothing is lost, where QEMU
-    /// throws away what comes by the register while its host side is full. For the end of the machine: the observer is told nothing any
-    /// more. Owner's context, interrupts or not. False: not everything within `patience_ns`, or nobody listens; emergency_write() remains.
-    [[nodiscard]] bool emergency_put(std::string_view text, std::uint64_t patience_ns) noexcept;
     [[nodiscard]] bool has_emergency_write() const noexcept { return emergency_; }
 
     /// The announced port of that name, or null.

@@ -392,6 +392,20 @@ Result<> ConsolePort::drain(std::uint64_t deadline_ns) noexcept {
     }
 }
 
+bool ConsolePort::emergency_put(std::string_view text, std::uint64_t patience_ns) noexcept {
+    if (!host_open() && !mutant(883)) return false;
+    if (!mutant(881)) owner_->options_.observer = nullptr;
+    std::span<const std::byte> rest = std::as_bytes(std::span(text));
+    Platform& platform = *owner_->platform_;
+    for (const std::uint64_t deadline = platform.now_ns() + patience_ns; platform.now_ns() < deadline || mutant(882);) {
+        const Result<std::size_t> taken = put(rest);
+        if (!taken) return false;
+        rest = rest.subspan(*taken);
+        if (rest.empty() && idle()) return true;
+    }
+    return false;
+}
+
 // --- output without a copy ---
 
 Result<> ConsolePort::begin(ConsoleWrite& write, std::span<const std::byte> from) noexcept {

@@ -117,6 +117,10 @@ public:
     [[nodiscard]] Result<std::size_t> write(std::span<const std::byte> from, std::uint64_t deadline_ns = kForever) noexcept;
     /// Waits until the device has everything. Errors: timeout, closed, device_gone.
     Result<> drain(std::uint64_t deadline_ns) noexcept;
+    /// The last words of a machine: behind what was said before, and the device has it all when this returns. (QEMU throws away what comes by
+    /// ConsoleDevice::emergency_write() while its host side is full.) Owner's context, interrupts or not; the observer is told nothing any
+    /// more. False: not everything within `patience_ns`, or nobody listens.
+    [[nodiscard]] bool emergency_put(std::string_view text, std::uint64_t patience_ns) noexcept;
     [[nodiscard]] bool writable() const noexcept;
     /// Lends the caller's memory: see ConsoleWrite. One at a time. Errors: busy, closed, device_gone, ring_full, empty_request,
     /// dma_map_failed.

@@ -23,25 +23,27 @@ constexpr std::uint64_t kPartNs = 2'000'000;
 constexpr std::string_view kFolder = "/dev/virtio-ports/";
 
 constinit ConsoleService* services = nullptr;
-constinit virtio::ConsoleDevice* emergency_console = nullptr;
 constinit EmergencyWriter other_writer = nullptr; // there was one before
 constinit Channel* system_console = nullptr;
 constinit Channel* old_console = nullptr; // its device has gone, no other has come yet
 constinit bool leaving = false;
 constinit bool queue_works = true; // as far as a panic knows
-constinit bool opener_registered = false;
+constinit bool registered = false; // for files, and for panics
 
-/// By the port's queue as long as the device takes it, then by its register. The queue belongs to the first processor, which runs on
-/// while another one panics.
+/// By the terminal's queue as long as the device takes it, then by registers. The queue belongs to the first processor, which runs on while
+/// another one panics.
 void emergency_writer(std::string_view text) {
     // A panic in here is reported without the queue.
-    const bool by_queue = std::exchange(queue_works, false) && &this_processor() == &processors::boot;
-    queue_works = by_queue && emergency_console->emergency_put(text, kLastWordsNs);
+    const bool by_queue = std::exchange(queue_works, false) && &this_processor() == &processors::boot && system_console != nullptr;
+    queue_works = by_queue && system_console->port().emergency_put(text, kLastWordsNs);
     if (queue_works) return;
-    if (!emergency_console->has_emergency_write() && other_writer != nullptr) other_writer(text);
-    while (!text.empty() && emergency_console->has_emergency_write()) {
+    if (other_writer != nullptr) other_writer(text);
+    virtio::ConsoleDevice* device = nullptr;
+    for (ConsoleService* service = services; service != nullptr && device == nullptr; service = service->next())
+        if (service->device().has_emergency_write()) device = &service->device();
+    while (device != nullptr && !text.empty()) {
         const std::string_view part = text.substr(0, kPart);
-        emergency_console->emergency_write(part.data(), part.size());
+        device->emergency_write(part.data(), part.size());
         text.remove_prefix(part.size());
         for (const std::uint64_t next = now_ns() + kPartNs; now_ns() < next;) {
         }
@@ -74,8 +76,11 @@ virtio::Result<> ConsoleService::start(virtio::Platform& platform, virtio::Trans
     for (Channel& channel : channels_) channel.service_ = this;
     if (auto started = device_.start(platform, transport, {.observer = this}); !started) return started;
 
-    if (!opener_registered) register_opener([](const char* path, int flags, int& error) { return open_channel(path, flags, error); });
-    opener_registered = true;
+    if (!registered) {
+        register_opener([](const char* path, int flags, int& error) { return open_channel(path, flags, error); });
+        other_writer = set_emergency_writer(emergency_writer);
+    }
+    registered = true;
     next_ = nullptr;
     ConsoleService** last = &services;
     while (*last != nullptr) last = &(*last)->next_;
@@ -91,18 +96,10 @@ virtio::Result<> ConsoleService::start(virtio::Platform& platform, virtio::Trans
         return virtio::fail(task.error());
     }
     task_ = *task;
-    if (emergency_console == nullptr) {
-        emergency_console = &device_;
-        other_writer = set_emergency_writer(emergency_writer);
-    }
     return {};
 }
 
 virtio::Result<> ConsoleService::stop() {
-    if (emergency_console == &device_) {
-        (void)set_emergency_writer(other_writer);
-        emergency_console = nullptr;
-    }
     if (task_ != nullptr) {
         stopping_ = true;
         device_.device().event().mark(virtio::Device::kAllQueues);

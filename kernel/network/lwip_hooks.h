@@ -9,6 +9,9 @@ struct pbuf;
 struct tcp_hdr;
 struct tcp_pcb;
 
+/* A flag of a netconn, beside lwIP's own: its connection has come to a good end, and is not its any more. */
+#define RINGSIDE_NETCONN_PARTED 0x20
+
 #ifdef __cplusplus
 extern "C" {
 #endif

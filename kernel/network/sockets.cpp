@@ -9,12 +9,18 @@
 #include <sys/uio.h>
 
 #include "kernel/network/core_lock.hpp"
+#include "kernel/network/lwip_hooks.h"
 #include "kernel/network/net_interface.hpp"
 #include "kernel/newlib/descriptors.hpp"
 #include "kernel/newlib/system_call.hpp"
 #include "kernel/processor/processor.hpp"
+#include "lwip/api.h"
 
 #include <arpa/inet.h>
+
+extern "C" { // which it leaves out
+#include "lwip/priv/sockets_priv.h"
+}
 
 namespace kernel {
 
@@ -40,6 +46,14 @@ public:
     }
     void closed() override {
         if (listening_) refuse_waiting();
+        if (linger_.l_onoff != 0) {
+            // lwIP's wait is right only behind a FIN, and where it may wait.
+            if (linger_.l_linger > 0) {
+                lwip_fcntl(socket_, F_SETFL, 0);
+                lwip_shutdown(socket_, SHUT_WR);
+            }
+            lwip_setsockopt(socket_, SOL_SOCKET, SO_LINGER, &linger_, sizeof linger_);
+        }
         lwip_close(socket_);
     }
     void set_blocking(Blocking blocking) override { lwip_fcntl(socket_, F_SETFL, blocking == Blocking::never ? O_NONBLOCK : 0); }
@@ -48,6 +62,7 @@ public:
     void set_socket(int socket) noexcept {
         socket_ = socket;
         connecting_ = listening_ = ended_ = false;
+        linger_ = {};
     }
 
     int listen(int backlog) {
@@ -56,11 +71,21 @@ public:
         return result;
     }
 
-    /// Behind the end of a connection there is the end again, as often as somebody looks; lwIP says ENOTCONN the second time.
+    /// Behind the end of a connection there is the end again, as often as somebody looks; lwIP says ENOTCONN the second time, and takes the end of
+    /// a connection that it has no more for a reset.
     ssize_t received(ssize_t result, std::size_t wanted) noexcept {
-        if (result == 0 && wanted > 0) ended_ = true;
-        return result < 0 && errno == ENOTCONN && ended_ ? 0 : result;
+        const bool end = result < 0 ? errno == ECONNRESET && parted() : result == 0 && wanted > 0;
+        ended_ = ended_ || end;
+        return end || (result < 0 && errno == ENOTCONN && ended_) ? 0 : result;
     }
+    /// lwIP gets to know it at the end only: it would also wait in shutdown(), and where it may not it forgets whose the connection is.
+    int set_linger(const void* value, socklen_t length) noexcept {
+        const struct linger none = {};
+        if (lwip_setsockopt(socket_, SOL_SOCKET, SO_LINGER, value, length) != 0) return -1;
+        linger_ = *static_cast<const struct linger*>(value);
+        return lwip_setsockopt(socket_, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    }
+    [[nodiscard]] const struct linger& linger() const noexcept { return linger_; }
     int shut_down(int how) {
         const int result = lwip_shutdown(socket_, how);
         ended_ = ended_ || (result == 0 && how != SHUT_WR);
@@ -80,6 +105,10 @@ public:
     }
 
 private:
+    [[nodiscard]] bool parted() const noexcept {
+        const lwip_sock* const mine = lwip_socket_dbg_get_socket(socket_);
+        return mine != nullptr && mine->conn != nullptr && (mine->conn->flags & RINGSIDE_NETCONN_PARTED) != 0;
+    }
     /// lwIP 2.1 stops at an assertion of its own when a listening socket is closed with connections that nobody has accepted yet.
     void refuse_waiting() {
         lwip_fcntl(socket_, F_SETFL, O_NONBLOCK);
@@ -94,6 +123,7 @@ private:
     }
 
     int socket_ = -1;
+    struct linger linger_ = {};
     bool listening_ = false;
     bool ended_ = false;      // the other side has finished, or we do not want to hear it any more
     bool connecting_ = false; // a connect() that did not wait has not been asked about yet
@@ -198,11 +228,17 @@ int getsockopt(int descriptor, int level, int option, void* value, socklen_t* le
         const int number = socket_behind(descriptor);
         if (number < 0 || lwip_getsockopt(number, level, option, value, length) != 0) return -1;
         if (level == SOL_SOCKET && option == SO_ERROR) file_of(number).translate_error(*static_cast<int*>(value));
+        if (level == SOL_SOCKET && option == SO_LINGER) *static_cast<struct linger*>(value) = file_of(number).linger();
         return 0;
     });
 }
 int setsockopt(int descriptor, int level, int option, const void* value, socklen_t length) {
-    return system_call([&]() -> int { return on_socket(descriptor, lwip_setsockopt, level, option, value, length); });
+    return system_call([&]() -> int {
+        const int number = socket_behind(descriptor);
+        if (number < 0) return -1;
+        if (level == SOL_SOCKET && option == SO_LINGER) return file_of(number).set_linger(value, length);
+        return lwip_setsockopt(number, level, option, value, length);
+    });
 }
 ssize_t recv(int descriptor, void* into, size_t size, int flags) {
     return system_call([&]() -> ssize_t {

@@ -94,7 +94,7 @@ err_t sys_mbox_new(sys_mbox_t* mailbox, int size) {
 void sys_mbox_post(sys_mbox_t* mailbox, void* message) { (void)(*mailbox)->mailbox.post(message); }
 err_t sys_mbox_trypost(sys_mbox_t* mailbox, void* message) {
     err_t how = ERR_OK;
-    if ((*mailbox)->full() && lwip_netconn_is_err_msg(message, &how) == 0) return ERR_MEM;
+    if ((*mailbox)->places() == 0 && lwip_netconn_is_err_msg(message, &how) == 0) return ERR_MEM;
     return (*mailbox)->mailbox.try_post(message) ? ERR_OK : ERR_MEM;
 }
 err_t sys_mbox_trypost_fromisr(sys_mbox_t*, void*) { kernel::panic("lwIP called from an interrupt handler"); }

@@ -1,6 +1,7 @@
 // The objects behind lwIP's opaque pointers that others of this folder have to reach into. See arch/sys_arch.h.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <memory>
 
@@ -16,5 +17,6 @@ struct ringside_mailbox {
     std::size_t size;
     kernel::Mailbox mailbox;
 
-    [[nodiscard]] bool full() const noexcept { return mailbox.size() >= size; }
+    /// For messages.
+    [[nodiscard]] std::size_t places() const noexcept { return size - std::min(size, mailbox.size()); }
 };

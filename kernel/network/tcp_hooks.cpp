@@ -53,13 +53,19 @@ void begin_anew(tcp_pcb* old, tcp_hdr* header, pbuf* packet) {
     tcp_input(packet, ip_current_input_netif());
 }
 
-/// Data that finds its owner's mailbox full waits, but with the other side's end behind it it would wait in a connection in TIME-WAIT, where
-/// lwIP never comes back to it. So such an end is not taken yet: it will be repeated.
+/// Data that finds its owner's mailbox full waits, but not behind the other side's end where our own has been confirmed: lwIP never comes back to
+/// it in TIME-WAIT, and frees it in LAST-ACK. So the segment with which that would begin is not taken yet: it will be repeated.
 bool ends_too_early(const tcp_pcb& pcb, const tcp_hdr& header, const pbuf& packet) {
-    if (pcb.callback_arg == nullptr || (pcb.state != FIN_WAIT_1 && pcb.state != FIN_WAIT_2)) return false;
-    const bool may_end = (TCPH_FLAGS(&header) & TCP_FIN) != 0 || pcb.ooseq != nullptr;
+    const unsigned flags = TCPH_FLAGS(&header);
+    if (pcb.callback_arg == nullptr || (flags & TCP_RST) != 0) return false;
+    if (pcb.state == LAST_ACK) return pcb.refused_data != nullptr && header.ackno == pcb.snd_nxt && pcb.unsent == nullptr;
+    if (pcb.state != FIN_WAIT_1 && pcb.state != FIN_WAIT_2) return false;
+    const bool data = packet.tot_len != 0;
+    if ((flags & TCP_FIN) == 0 && (!data || pcb.ooseq == nullptr)) return false;
+    // What had come out of turn is handed over in pieces of less than 64 KiB.
+    const std::size_t wanted = pcb.ooseq != nullptr ? TCP_WND / 0xffff + 1 : 1;
     const ringside_mailbox* const mailbox = static_cast<const netconn*>(pcb.callback_arg)->recvmbox;
-    return may_end && (pcb.refused_data != nullptr || (packet.tot_len != 0 && mailbox != nullptr && mailbox->full()));
+    return pcb.refused_data != nullptr || (data && mailbox != nullptr && mailbox->places() < wanted);
 }
 
 constinit bool time_wait_begins = false; // perhaps, for a connection that has an owner
@@ -75,11 +81,11 @@ void part_from_owner(tcp_pcb& pcb) {
     tcp_poll(&pcb, nullptr, 0);
     tcp_err(&pcb, nullptr);
     if (owner.state != NETCONN_NONE) return ended(&owner, ERR_CLSD); // somebody waits for the end of close()
-    // As ended() does it, but it is not an error: who polls hears of the end, which is in the mailbox.
+    // As ended() does it, but it is not an error: who polls hears of the end, which is in the mailbox, once.
     owner.pcb.tcp = nullptr;
-    owner.pending_err = ERR_CLSD;
-    owner.flags |= NETCONN_FLAG_MBOXCLOSED;
+    owner.flags |= NETCONN_FLAG_MBOXCLOSED | RINGSIDE_NETCONN_PARTED;
     API_EVENT((&owner), NETCONN_EVT_RCVPLUS, 0);
+    for (int others = owner.mbox_threads_waiting - 1; others > 0; --others) ended(&owner, ERR_CLSD);
 }
 
 } // namespace
@@ -122,6 +128,8 @@ err_t ringside_tcp_input(struct tcp_pcb* pcb, struct tcp_hdr* header, struct pbu
         return ERR_ABRT; // dealt with
     }
     if (ends_too_early(*pcb, *header, *packet)) return ERR_ABRT;
+    // The last acknowledgement frees the connection, and its owner is told only if he has not heard the other side's end.
+    if (pcb->state == LAST_ACK && pcb->callback_arg != nullptr) tcp_clear_flags(pcb, TF_RXCLOSED);
     time_wait_begins = time_wait_begins ||
                        (pcb->callback_arg != nullptr && (pcb->state == FIN_WAIT_1 || pcb->state == FIN_WAIT_2 || pcb->state == CLOSING));
     const bool open_connection = pcb->state >= ESTABLISHED && pcb->state != TIME_WAIT;

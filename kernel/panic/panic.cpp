@@ -15,8 +15,9 @@ namespace kernel {
 namespace {
 
 EmergencyWriter emergency_writer = nullptr;
-// For the emergency writer, which comes last: it may be what has failed, and then the serial port has shown everything before.
-constinit std::array<char, 2048> report{};
+// For the emergency writer, which comes last: it may be what has failed, and then the serial port has shown everything before. Longer than any
+// report but one with very long names, which is cut.
+constinit std::array<char, 8192> report{};
 std::size_t reported = 0;
 // How deep we are in reporting: a fault while reporting must not report itself for ever.
 int depth = 0;
@@ -36,12 +37,7 @@ EmergencyWriter set_emergency_writer(EmergencyWriter writer) noexcept { return s
 
 void emergency_write(std::string_view text) noexcept {
     early_write(text.data(), text.size());
-    while (!text.empty()) {
-        if (reported == report.size()) hand_on_report();
-        const std::size_t count = text.copy(report.data() + reported, report.size() - reported);
-        reported += count;
-        text.remove_prefix(count);
-    }
+    reported += text.copy(report.data() + reported, report.size() - reported);
 }
 
 void emergency_print(const char* format, ...) noexcept {

@@ -31,7 +31,7 @@ struct Place {
 void begin_panic() noexcept;
 [[noreturn]] void end_panic(const Place& place) noexcept;
 
-/// Gets the report, at once or in a few parts, when the serial port has shown it. Called again in a panic of its own: then it leaves out what
+/// Gets the report when the serial port has shown it. Called again in a panic of its own: then it leaves out what
 /// failed.
 using EmergencyWriter = void (*)(std::string_view text);
 /// Returns the one before.

@@ -511,16 +511,16 @@ TEST_CASE("emergency output through the queue: behind what was said before, and 
     log.changed = [](ConsoleObserver& observer, ConsolePort&, ConsoleChange) noexcept { ++static_cast<Log&>(observer).seen; };
     SerialHost host;
     host.plugged_at_start = {{0, {"", true}}};
-    CHECK_FALSE(host.console.emergency_put("too early", 1'000'000));
+    CHECK_FALSE(ConsolePort().emergency_put("too early", 1'000'000));
     REQUIRE(host.start({.observer = &log}));
+    ConsolePort& port = host.console.ports()[0];
     const auto moments = [&, told = log.seen](std::string_view said, bool expected) {
         const std::uint64_t before = host.platform.clock_ns;
-        CHECK(host.console.emergency_put(said, 1'000'000) == expected);
+        CHECK(port.emergency_put(said, 1'000'000) == expected);
         CHECK(host.platform.waits == 0);
         CHECK(log.seen == told); // whoever is told could do anything
         return host.platform.clock_ns - before;
     };
-    ConsolePort& port = host.console.ports()[0];
     std::string& received = host.ports[0].received;
     std::string expected = "on its way, behind it, PANIC\n";
     host.take_output = false;

@@ -161,7 +161,7 @@ void without_waiting(Check& check) {
     if (!check.need(poll(&wanted, 1, 5000) == 1 && wanted.revents == POLLOUT, "poll: revents %d", wanted.revents)) return;
     int error = -1;
     socklen_t size = sizeof error;
-    if (!check.need(getsockopt(client.get(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0, "SO_ERROR %d", error)) return;
+    if (!check.need(getsockopt(client.get(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0, "SO_ERROR")) return;
     char byte = 0;
     if (!check.need_call(recv(client.get(), &byte, 1, 0) < 0 && errno == EAGAIN, "an empty socket")) return;
     Socket peer(accept(server.get(), nullptr, nullptr));
@@ -435,22 +435,107 @@ void outlives_its_connection(Check& check) {
         const bool its_own = getpeername(old.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0 || address.sin_port == here.sin_port;
         if (!check.need(its_own, "with connection %d the old socket's peer became port %u", i, unsigned{ntohs(address.sin_port)})) return;
     }
-    (void)(check.need_call(recv(old.get(), &byte, 1, 0) == 1 && byte == 'a', "what it had received") &&
-           check.need_call(recv(old.get(), &byte, 1, 0) == 0, "its end"));
+    int error = -1;
+    socklen_t size = sizeof error;
+    (void)(check.need_call(getsockopt(old.get(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0, "SO_ERROR") &&
+           check.need_call(send(old.get(), &byte, 1, 0) == -1, "sending behind the end") &&
+           check.need_call(recv(old.get(), &byte, 1, 0) == 1 && byte == 'a', "what it had received") &&
+           check.need_call(recv(old.get(), &byte, 1, 0) == 0 && recv(old.get(), &byte, 1, 0) == 0, "its end"));
+}
+
+/// A connection to `port`, both ends.
+bool pair_up(Check& check, std::uint16_t port, Socket& client, Socket& peer) {
+    const sockaddr_in there = loopback(port);
+    const timeval patience{.tv_sec = 10, .tv_usec = 0};
+    Socket server(SOCK_STREAM, 0);
+    client = Socket(SOCK_STREAM, 0);
+    if (!listens(check, server, port) || !check.need_call(connect(client.get(), plain(there), sizeof there) == 0, "connect")) return false;
+    peer = Socket(accept(server.get(), nullptr, nullptr));
+    return check.need_call(setsockopt(peer.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0, "SO_RCVTIMEO");
+}
+
+/// The other side ended first, then this one, which then read to the end: its last acknowledgement frees the connection, and close() must
+/// not do that once more.
+void ends_second(Check& check) {
+    char byte = 0;
+    {
+        Socket client(-1), peer(-1);
+        if (!pair_up(check, 7017, client, peer) || !check.need_call(shutdown(client.get(), SHUT_WR) == 0, "the client's end")) return;
+        usleep(1000);
+        if (!check.need_call(shutdown(peer.get(), SHUT_WR) == 0 && recv(peer.get(), &byte, 1, 0) == 0, "the server's end")) return;
+        usleep(10'000);
+    }
+    std::array<std::array<Socket, 2>, 4> pairs{
+        {{Socket(-1), Socket(-1)}, {Socket(-1), Socket(-1)}, {Socket(-1), Socket(-1)}, {Socket(-1), Socket(-1)}}};
+    for (auto& [client, peer] : pairs)
+        if (!pair_up(check, 7017, client, peer)) return;
+    for (auto& [client, peer] : pairs)
+        if (!check.need_call(send(client.get(), "x", 1, 0) == 1 && recv(peer.get(), &byte, 1, 0) == 1, "a connection behind it")) return;
+}
+
+/// SO_LINGER: close() waits for what was sent, also with input that nobody has read, and on a socket that does not wait otherwise;
+/// shutdown() does not.
+void lingers(Check& check) {
+    std::array<char, 4096> block{};
+    for (const bool waits : {true, false}) {
+        Socket client(-1), peer(-1);
+        if (!pair_up(check, 7018, client, peer)) return;
+        const struct linger wanted = {.l_onoff = 1, .l_linger = 5};
+        struct linger found = {};
+        socklen_t size = sizeof found;
+        if (!check.need_call(setsockopt(client.get(), SOL_SOCKET, SO_LINGER, &wanted, sizeof wanted) == 0, "SO_LINGER") ||
+            !check.need_call(getsockopt(client.get(), SOL_SOCKET, SO_LINGER, &found, &size) == 0 && found.l_linger == 5,
+                             "SO_LINGER, looked at") ||
+            !check.need_call(send(peer.get(), "unread", 6, 0) == 6, "to somebody who does not read"))
+            return;
+        usleep(1000);
+        if (!check.need_call(waits || fcntl(client.get(), F_SETFL, O_NONBLOCK) == 0, "O_NONBLOCK") ||
+            !check.need_call(send(client.get(), block.data(), block.size(), 0) == static_cast<ssize_t>(block.size()), "send") ||
+            !check.need_call(waits || shutdown(client.get(), SHUT_WR) == 0, "shutdown"))
+            return;
+        const std::int64_t before = milliseconds();
+        client.end();
+        if (!check.need(milliseconds() - before < 3000, "close() waited %lld ms", static_cast<long long>(milliseconds() - before))) return;
+        std::size_t received = 0;
+        for (ssize_t count = 0; (count = recv(peer.get(), block.data(), block.size(), 0)) > 0;) received += static_cast<std::size_t>(count);
+        if (!check.need_call(received == block.size(), "%zu bytes came", received)) return;
+    }
+}
+
+/// Several tasks that read one connection all hear of its end.
+void several_hear_the_end(Check& check) {
+    Socket client(-1), peer(-1);
+    if (!pair_up(check, 7019, client, peer) || !check.need_call(shutdown(peer.get(), SHUT_WR) == 0, "half of an end")) return;
+    struct Readers {
+        int descriptor = -1, heard = 0, gone = 0;
+    } readers{.descriptor = peer.get()};
+    constexpr int kReaders = 3;
+    for (int i = 0; i < kReaders; ++i) {
+        const auto started = ringside::spawn("reader", [&readers] {
+            char byte = 0;
+            if (recv(readers.descriptor, &byte, 1, 0) == 0) ++readers.heard;
+            ++readers.gone;
+        });
+        if (!started) ++readers.gone;
+    }
+    usleep(1000);
+    client.end();
+    const auto wait_for = [](const int& number) {
+        for (const std::int64_t deadline = milliseconds() + 2000; number != kReaders && milliseconds() < deadline;) usleep(1000);
+        return number;
+    };
+    const int heard = wait_for(readers.heard);
+    peer.end();
+    (void)(check.need(wait_for(readers.gone) == kReaders, "readers of a closed socket") &&
+           check.need(heard == kReaders, "%d of %d heard of it", heard, kReaders));
 }
 
 constexpr int kPlaces = 256; // for pieces that have come and nobody has read
 
 /// A connection with all places of `old` taken, by a byte each.
 bool fills_up(Check& check, std::uint16_t port, Socket& client, Socket& old) {
-    const sockaddr_in there = loopback(port);
-    const timeval patience{.tv_sec = 10, .tv_usec = 0};
     const int yes = 1;
-    Socket server(SOCK_STREAM, 0);
-    client = Socket(SOCK_STREAM, 0);
-    if (!listens(check, server, port) || !check.need_call(connect(client.get(), plain(there), sizeof there) == 0, "connect")) return false;
-    old = Socket(accept(server.get(), nullptr, nullptr));
-    if (!check.need_call(setsockopt(old.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0, "SO_RCVTIMEO") ||
+    if (!pair_up(check, port, client, old) ||
         !check.need_call(setsockopt(client.get(), IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes) == 0, "TCP_NODELAY"))
         return false;
     for (int i = 0; i < kPlaces; ++i) {
@@ -477,19 +562,23 @@ void end_without_a_place(Check& check) {
     (void)check.need(received == kPlaces && end == 0, "%d bytes, then errno %d", received, end);
 }
 
-/// The end comes with a byte that there is no place for, to somebody who has ended before.
+/// The end comes with a byte that there is no place for, to somebody who has ended before, or does so then.
 void end_with_the_last_byte(Check& check) {
-    Socket client(-1), old(-1);
-    if (!fills_up(check, 7016, client, old)) return;
-    const int no = 0;
-    // Held back until the last one is acknowledged, so that the end goes with it.
-    if (!check.need_call(shutdown(old.get(), SHUT_WR) == 0, "half of an end") ||
-        !check.need_call(setsockopt(client.get(), IPPROTO_TCP, TCP_NODELAY, &no, sizeof no) == 0, "TCP_NODELAY") ||
-        !check.need_call(send(client.get(), "b", 1, 0) == 1, "the last byte"))
-        return;
-    client.end();
-    const auto [received, end] = read_to_the_end(old);
-    (void)check.need(received == kPlaces + 1 && end == 0, "%d bytes, then errno %d", received, end);
+    for (const bool before : {true, false}) {
+        Socket client(-1), old(-1);
+        if (!fills_up(check, 7016, client, old)) return;
+        const int no = 0;
+        // Held back until the last one is acknowledged, so that the end goes with it.
+        if (!check.need_call(!before || shutdown(old.get(), SHUT_WR) == 0, "half of an end") ||
+            !check.need_call(setsockopt(client.get(), IPPROTO_TCP, TCP_NODELAY, &no, sizeof no) == 0, "TCP_NODELAY") ||
+            !check.need_call(send(client.get(), "b", 1, 0) == 1, "the last byte"))
+            return;
+        client.end();
+        usleep(400'000);
+        if (!check.need_call(before || shutdown(old.get(), SHUT_WR) == 0, "half of an end, behind it")) return;
+        const auto [received, end] = read_to_the_end(old);
+        if (!check.need(received == kPlaces + 1 && end == 0, "%d bytes, then errno %d", received, end)) return;
+    }
 }
 
 } // namespace
@@ -506,6 +595,9 @@ void check_sockets() {
     run("sockets.port_used_again", port_used_again);
     run("sockets.port_used_again_half_closed", port_used_again_half_closed);
     run("sockets.outlives_its_connection", outlives_its_connection);
+    run("sockets.ends_second", ends_second);
+    run("sockets.lingers", lingers);
+    run("sockets.several_hear_the_end", several_hear_the_end);
     run("sockets.end_without_a_place", end_without_a_place);
     run("sockets.end_with_the_last_byte", end_with_the_last_byte);
     run("sockets.names", names);
