@@ -38,12 +38,12 @@ void emergency_writer(std::string_view text) {
     queue_works = by_queue && system_console->port().emergency_put(text, kLastWordsNs);
     if (queue_works) return;
     if (other_writer != nullptr) other_writer(text);
-    virtio::ConsoleDevice* device = nullptr;
-    for (ConsoleService* service = services; service != nullptr && device == nullptr; service = service->next())
-        if (service->device().has_emergency_write()) device = &service->device();
-    while (device != nullptr && !text.empty()) {
+    ConsoleService* speaker = services;
+    if (system_console != nullptr && system_console->service().device().has_emergency_write()) speaker = &system_console->service();
+    while (speaker != nullptr && !speaker->device().has_emergency_write()) speaker = speaker->next();
+    while (speaker != nullptr && !text.empty()) {
         const std::string_view part = text.substr(0, kPart);
-        device->emergency_write(part.data(), part.size());
+        speaker->device().emergency_write(part.data(), part.size());
         text.remove_prefix(part.size());
         for (const std::uint64_t next = now_ns() + kPartNs; now_ns() < next;) {
         }

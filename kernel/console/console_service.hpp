@@ -25,6 +25,7 @@ class ConsoleService;
 class Channel {
 public:
     [[nodiscard]] virtio::ConsolePort& port() noexcept { return *port_; }
+    [[nodiscard]] ConsoleService& service() noexcept { return *service_; }
 
     /// For a descriptor; null and an errno in `error` if it cannot be: EBUSY, ENODEV.
     [[nodiscard]] File* open(int& error);

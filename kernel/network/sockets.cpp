@@ -15,6 +15,7 @@
 #include "kernel/newlib/system_call.hpp"
 #include "kernel/processor/processor.hpp"
 #include "lwip/api.h"
+#include "lwip/priv/tcp_priv.h"
 
 #include <arpa/inet.h>
 
@@ -45,15 +46,12 @@ public:
         return static_cast<int>(negative_errno(lwip_ioctl(socket_, static_cast<long>(request), argument)));
     }
     void closed() override {
-        if (listening_) refuse_waiting();
-        if (linger_.l_onoff != 0) {
-            // lwIP's wait is right only behind a FIN, and where it may wait.
-            if (linger_.l_linger > 0) {
-                lwip_fcntl(socket_, F_SETFL, 0);
-                lwip_shutdown(socket_, SHUT_WR);
-            }
+        if (listening_)
+            refuse_waiting();
+        else if (linger_.l_onoff != 0 && linger_.l_linger > 0)
+            finish_sending(now_ns() + static_cast<std::uint64_t>(linger_.l_linger) * 1'000'000'000);
+        else if (linger_.l_onoff != 0)
             lwip_setsockopt(socket_, SOL_SOCKET, SO_LINGER, &linger_, sizeof linger_);
-        }
         lwip_close(socket_);
     }
     void set_blocking(Blocking blocking) override { lwip_fcntl(socket_, F_SETFL, blocking == Blocking::never ? O_NONBLOCK : 0); }
@@ -78,7 +76,8 @@ public:
         ended_ = ended_ || end;
         return end || (result < 0 && errno == ENOTCONN && ended_) ? 0 : result;
     }
-    /// lwIP gets to know it at the end only: it would also wait in shutdown(), and where it may not it forgets whose the connection is.
+    /// Only how a connection is cut off is lwIP's: its own waiting frees what it waits for, waits in shutdown() too, and where it may not wait it
+    /// forgets whose the connection is.
     int set_linger(const void* value, socklen_t length) noexcept {
         const struct linger none = {};
         if (lwip_setsockopt(socket_, SOL_SOCKET, SO_LINGER, value, length) != 0) return -1;
@@ -105,9 +104,35 @@ public:
     }
 
 private:
-    [[nodiscard]] bool parted() const noexcept {
+    [[nodiscard]] netconn* connection() const noexcept {
         const lwip_sock* const mine = lwip_socket_dbg_get_socket(socket_);
-        return mine != nullptr && mine->conn != nullptr && (mine->conn->flags & RINGSIDE_NETCONN_PARTED) != 0;
+        return mine == nullptr ? nullptr : mine->conn;
+    }
+    [[nodiscard]] bool parted() const noexcept {
+        const netconn* const mine = connection();
+        return mine != nullptr && (mine->flags & RINGSIDE_NETCONN_PARTED) != 0;
+    }
+    /// The connection behind a socket that is not a listener, as long as there is one. With the core lock held.
+    [[nodiscard]] tcp_pcb* tcp() const noexcept {
+        const netconn* const mine = connection();
+        return mine == nullptr || NETCONNTYPE_GROUP(netconn_type(mine)) != NETCONN_TCP ? nullptr : mine->pcb.tcp;
+    }
+    /// SO_LINGER: the end is sent, and waited for until it has been confirmed, with all that goes before.
+    void finish_sending(std::uint64_t deadline_ns) {
+        {
+            CoreLock lock;
+            tcp_pcb* const pcb = tcp();
+            if (pcb == nullptr || pcb->state < ESTABLISHED) return;
+            tcp_clear_flags(pcb, TF_RXCLOSED); // with it shutdown() would be the end of the connection for us
+        }
+        lwip_fcntl(socket_, F_SETFL, 0);
+        lwip_shutdown(socket_, SHUT_WR);
+        const auto confirmed = [this] {
+            CoreLock lock;
+            const tcp_pcb* const pcb = tcp();
+            return pcb == nullptr || (pcb->unsent == nullptr && pcb->unacked == nullptr);
+        };
+        while (!confirmed() && now_ns() < deadline_ns) sleep_until(now_ns() + 1'000'000);
     }
     /// lwIP 2.1 stops at an assertion of its own when a listening socket is closed with connections that nobody has accepted yet.
     void refuse_waiting() {

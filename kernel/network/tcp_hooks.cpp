@@ -70,6 +70,16 @@ bool ends_too_early(const tcp_pcb& pcb, const tcp_hdr& header, const pbuf& packe
 
 constinit bool time_wait_begins = false; // perhaps, for a connection that has an owner
 
+/// As `ended` (lwIP's) does it for a connection that has gone, but this is not an error: who polls hears of the end, which is in the mailbox, once.
+void end_well(netconn& owner, tcp_err_fn ended) {
+    if (owner.state != NETCONN_NONE) return ended(&owner, ERR_CLSD); // somebody waits for the end of close()
+    owner.pcb.tcp = nullptr;
+    owner.flags |= NETCONN_FLAG_MBOXCLOSED | RINGSIDE_NETCONN_PARTED;
+    API_EVENT((&owner), NETCONN_EVT_RCVPLUS, 0);
+    for (int others = owner.mbox_threads_waiting - 1; others > 0; --others) ended(&owner, ERR_CLSD);
+    owner.pending_err = ERR_OK;
+}
+
 /// Who has only finished sending, and then has heard the other side's end, still has a socket for the connection. It goes on by itself from
 /// here: lwIP frees what is in TIME-WAIT when its time is over or its memory is wanted, and tells nobody.
 void part_from_owner(tcp_pcb& pcb) {
@@ -80,12 +90,21 @@ void part_from_owner(tcp_pcb& pcb) {
     tcp_sent(&pcb, nullptr);
     tcp_poll(&pcb, nullptr, 0);
     tcp_err(&pcb, nullptr);
-    if (owner.state != NETCONN_NONE) return ended(&owner, ERR_CLSD); // somebody waits for the end of close()
-    // As ended() does it, but it is not an error: who polls hears of the end, which is in the mailbox, once.
-    owner.pcb.tcp = nullptr;
-    owner.flags |= NETCONN_FLAG_MBOXCLOSED | RINGSIDE_NETCONN_PARTED;
-    API_EVENT((&owner), NETCONN_EVT_RCVPLUS, 0);
-    for (int others = owner.mbox_threads_waiting - 1; others > 0; --others) ended(&owner, ERR_CLSD);
+    end_well(owner, ended);
+}
+
+constinit tcp_err_fn last_ack_ended = nullptr; // lwIP's
+
+void ended_in_last_ack(void* owner, err_t error) {
+    if (error != ERR_CLSD) return last_ack_ended(owner, error);
+    end_well(*static_cast<netconn*>(owner), last_ack_ended);
+}
+
+/// In LAST-ACK the last acknowledgement frees the connection, and its owner is told only if he has not heard the other side's end.
+void tell_owner_at_last_ack(tcp_pcb& pcb) {
+    if (pcb.errf == nullptr || pcb.errf == ended_in_last_ack) return;
+    last_ack_ended = pcb.errf;
+    tcp_err(&pcb, ended_in_last_ack);
 }
 
 } // namespace
@@ -128,8 +147,10 @@ err_t ringside_tcp_input(struct tcp_pcb* pcb, struct tcp_hdr* header, struct pbu
         return ERR_ABRT; // dealt with
     }
     if (ends_too_early(*pcb, *header, *packet)) return ERR_ABRT;
-    // The last acknowledgement frees the connection, and its owner is told only if he has not heard the other side's end.
-    if (pcb->state == LAST_ACK && pcb->callback_arg != nullptr) tcp_clear_flags(pcb, TF_RXCLOSED);
+    if (pcb->state == LAST_ACK && pcb->callback_arg != nullptr) {
+        tcp_clear_flags(pcb, TF_RXCLOSED);
+        tell_owner_at_last_ack(*pcb);
+    }
     time_wait_begins = time_wait_begins ||
                        (pcb->callback_arg != nullptr && (pcb->state == FIN_WAIT_1 || pcb->state == FIN_WAIT_2 || pcb->state == CLOSING));
     const bool open_connection = pcb->state >= ESTABLISHED && pcb->state != TIME_WAIT;

@@ -473,32 +473,81 @@ void ends_second(Check& check) {
         if (!check.need_call(send(client.get(), "x", 1, 0) == 1 && recv(peer.get(), &byte, 1, 0) == 1, "a connection behind it")) return;
 }
 
-/// SO_LINGER: close() waits for what was sent, also with input that nobody has read, and on a socket that does not wait otherwise;
-/// shutdown() does not.
+/// The same with something to read, which is only looked at when all is over: that is no error.
+void ends_second_unread(Check& check) {
+    Socket client(-1), peer(-1);
+    if (!pair_up(check, 7021, client, peer) ||
+        !check.need_call(send(client.get(), "x", 1, 0) == 1 && shutdown(client.get(), SHUT_WR) == 0, "the client's end"))
+        return;
+    usleep(1000);
+    if (!check.need_call(shutdown(peer.get(), SHUT_WR) == 0, "the server's end")) return;
+    usleep(10'000);
+    int error = -1;
+    socklen_t size = sizeof error;
+    pollfd look{.fd = peer.get(), .events = POLLIN, .revents = 0};
+    char byte = 0;
+    (void)(check.need_call(poll(&look, 1, 0) == 1 && look.revents == POLLIN, "poll") &&
+           check.need_call(getsockopt(peer.get(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0, "SO_ERROR") &&
+           check.need_call(recv(peer.get(), &byte, 1, 0) == 1 && byte == 'x', "the byte") &&
+           check.need_call(recv(peer.get(), &byte, 1, 0) == 0 && recv(peer.get(), &byte, 1, 0) == 0, "the end, twice"));
+}
+
+bool set_linger(Check& check, const Socket& socket, int seconds) {
+    const struct linger wanted = {.l_onoff = 1, .l_linger = seconds};
+    struct linger found = {};
+    socklen_t size = sizeof found;
+    return check.need_call(setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &wanted, sizeof wanted) == 0, "SO_LINGER") &&
+           check.need_call(getsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &found, &size) == 0, "SO_LINGER, looked at") &&
+           check.need(found.l_onoff != 0 && found.l_linger == seconds, "SO_LINGER is %d s, not %d", found.l_linger, seconds);
+}
+
+/// SO_LINGER: close() waits for what was sent; also with input that nobody has read, on a socket that does not wait otherwise, and when the
+/// other side has ended. (Of a wait that does not end nobody hears.)
 void lingers(Check& check) {
+    enum class Case { unread, without_waiting, shut_down, end_read };
     std::array<char, 4096> block{};
-    for (const bool waits : {true, false}) {
+    for (const Case what : {Case::unread, Case::without_waiting, Case::shut_down, Case::end_read}) {
         Socket client(-1), peer(-1);
-        if (!pair_up(check, 7018, client, peer)) return;
-        const struct linger wanted = {.l_onoff = 1, .l_linger = 5};
-        struct linger found = {};
-        socklen_t size = sizeof found;
-        if (!check.need_call(setsockopt(client.get(), SOL_SOCKET, SO_LINGER, &wanted, sizeof wanted) == 0, "SO_LINGER") ||
-            !check.need_call(getsockopt(client.get(), SOL_SOCKET, SO_LINGER, &found, &size) == 0 && found.l_linger == 5,
-                             "SO_LINGER, looked at") ||
-            !check.need_call(send(peer.get(), "unread", 6, 0) == 6, "to somebody who does not read"))
+        if (!pair_up(check, 7018, client, peer) || !set_linger(check, client, 5)) return;
+        if (what == Case::unread && !check.need_call(send(peer.get(), "unread", 6, 0) == 6, "to somebody who does not read")) return;
+        if (what == Case::end_read &&
+            !check.need_call(shutdown(peer.get(), SHUT_WR) == 0 && recv(client.get(), block.data(), 1, 0) == 0, "the other end"))
+            return;
+        if (what == Case::without_waiting && !check.need_call(fcntl(client.get(), F_SETFL, O_NONBLOCK) == 0, "O_NONBLOCK")) return;
+        usleep(1000);
+        if (!check.need_call(send(client.get(), block.data(), block.size(), 0) == static_cast<ssize_t>(block.size()), "send") ||
+            !check.need_call(what != Case::shut_down || shutdown(client.get(), SHUT_WR) == 0, "shutdown"))
+            return;
+        client.end();
+        int there = 0;
+        if (!check.need_call(ioctl(peer.get(), FIONREAD, &there) == 0, "FIONREAD") ||
+            !check.need(there == static_cast<int>(block.size()), "case %d: %d bytes were there when close() came back",
+                        static_cast<int>(what), there))
+            return;
+    }
+}
+
+/// SO_LINGER where there is nothing to wait for.
+void lingers_for_nothing(Check& check) {
+    const sockaddr_in there = loopback(7022);
+    for (const int seconds : {5, 0}) {
+        Socket server(SOCK_STREAM, 0), first(SOCK_STREAM, 0), second(SOCK_STREAM, 0), unused(SOCK_STREAM, 0), datagrams(SOCK_DGRAM, 0);
+        const int yes = 1;
+        if (!check.need_call(setsockopt(server.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0, "SO_REUSEADDR") ||
+            !check.need_call(bind(server.get(), plain(there), sizeof there) == 0 && listen(server.get(), 1) == 0, "listen") ||
+            !check.need_call(connect(first.get(), plain(there), sizeof there) == 0, "connect"))
+            return;
+        // One connection waits, and another one is not answered any more.
+        if (!check.need_call(fcntl(second.get(), F_SETFL, O_NONBLOCK) == 0, "O_NONBLOCK") ||
+            !check.need_call(connect(second.get(), plain(there), sizeof there) == -1 && errno == EINPROGRESS, "connect without waiting"))
             return;
         usleep(1000);
-        if (!check.need_call(waits || fcntl(client.get(), F_SETFL, O_NONBLOCK) == 0, "O_NONBLOCK") ||
-            !check.need_call(send(client.get(), block.data(), block.size(), 0) == static_cast<ssize_t>(block.size()), "send") ||
-            !check.need_call(waits || shutdown(client.get(), SHUT_WR) == 0, "shutdown"))
-            return;
+        for (const Socket* socket : {&server, &first, &second, &unused, &datagrams})
+            if (!set_linger(check, *socket, seconds)) return;
         const std::int64_t before = milliseconds();
-        client.end();
-        if (!check.need(milliseconds() - before < 3000, "close() waited %lld ms", static_cast<long long>(milliseconds() - before))) return;
-        std::size_t received = 0;
-        for (ssize_t count = 0; (count = recv(peer.get(), block.data(), block.size(), 0)) > 0;) received += static_cast<std::size_t>(count);
-        if (!check.need_call(received == block.size(), "%zu bytes came", received)) return;
+        for (Socket* socket : {&second, &server, &first, &unused, &datagrams}) socket->end();
+        const auto waited = static_cast<int>(milliseconds() - before);
+        if (!check.need(waited < 3000, "they waited %d ms", waited)) return;
     }
 }
 
@@ -596,7 +645,9 @@ void check_sockets() {
     run("sockets.port_used_again_half_closed", port_used_again_half_closed);
     run("sockets.outlives_its_connection", outlives_its_connection);
     run("sockets.ends_second", ends_second);
+    run("sockets.ends_second_unread", ends_second_unread);
     run("sockets.lingers", lingers);
+    run("sockets.lingers_for_nothing", lingers_for_nothing);
     run("sockets.several_hear_the_end", several_hear_the_end);
     run("sockets.end_without_a_place", end_without_a_place);
     run("sockets.end_with_the_last_byte", end_with_the_last_byte);
