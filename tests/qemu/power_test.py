@@ -73,9 +73,9 @@ def abort(configuration, disk):
         need(re.search(r"PANIC: .*abort", guest.serial_text()), "no report on the 16550")
 
 
-def panic_on_console(configuration, disk):
+def panic_on_console(configuration, disk, *extra):
     """A panic is also seen by those who only look at the virtio console, and before it what the program said last, in its order."""
-    with boot(configuration, disk) as guest:
+    with boot(configuration, disk, *extra) as guest:
         Agent(guest).send_only("panic", "seen_by_all", 50)
         equal(guest.wait(20), 101, "status")
         said = "".join(f"{line} before the end\n" for line in range(50)) + "PANIC: asked for by the host: seen_by_all\n"
@@ -106,6 +106,7 @@ def main(configuration):
         checks.run("power.exit_7", exit_status, configuration, disk, 7)
         checks.run("panic.abort", abort, configuration, disk)
         checks.run("panic.on_the_virtio_console", panic_on_console, configuration, disk)
+        checks.run("panic.without_emergency_write", panic_on_console, configuration, disk, "-global", "virtio-serial-device.emergency-write=off")
         checks.run("panic.in_a_panic", panic_in_panic, configuration, disk)
     return checks.status()
 
